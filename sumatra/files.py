@@ -1,0 +1,209 @@
+"""Files of ours: written whole or not at all, named by content, private to their owner.
+
+Digests are told as ``sha256:HEX``, so that anybody can check them with ``sha256sum``.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+__all__ = [
+    "ContentStore", "Digest", "digest_bytes", "digest_file", "file_name", "label_of", "locked", "make_private",
+    "sync_folder", "write_atomically",
+]
+
+_CHUNK = 1 << 18
+_TRIES = 3
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+
+
+class Digest(NamedTuple):
+    """What a file holds: *digest* is None where that couldn't be found out, and *flags* says why."""
+
+    digest: str | None
+    size: int | None
+    flags: tuple[str, ...] = ()
+
+
+def digest_bytes(content: bytes) -> str:
+    """Return the digest of *content*."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def digest_file(path: str, progress: Callable[[int], None] | None = None) -> Digest:
+    """Return digest and size (bytes) of the regular file at *path*; never raises `OSError`.
+
+    Flags: ``missing``, ``unreadable``, ``not a regular file``, and ``unstable`` for a file that went on changing
+    while it was read three times.  *progress* gets the number of bytes just read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        return Digest(None, None, ("missing",))
+    except OSError as error:
+        odd = error.errno in (errno.ELOOP, errno.ENXIO, errno.ENODEV)
+        return Digest(None, None, ("not a regular file" if odd else "unreadable",))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return Digest(None, None, ("not a regular file",))
+        return _digest_descriptor(descriptor, progress)
+    except OSError:
+        return Digest(None, None, ("unreadable",))
+    finally:
+        os.close(descriptor)
+
+
+def _digest_descriptor(descriptor: int, progress: Callable[[int], None] | None) -> Digest:
+    buffer = bytearray(min(_CHUNK, max(os.fstat(descriptor).st_size + 1, 4096)))
+    view = memoryview(buffer)
+    for _ in range(_TRIES):
+        before = os.fstat(descriptor)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        summary = hashlib.sha256()
+        size = 0
+        while count := os.readv(descriptor, [buffer]):
+            summary.update(view[:count])
+            size += count
+            if progress is not None:
+                progress(count)
+        after = os.fstat(descriptor)
+        if (before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (
+            after.st_size, after.st_mtime_ns, after.st_ctime_ns
+        ) and size == after.st_size:
+            return Digest("sha256:" + summary.hexdigest(), size)
+    return Digest(None, size, ("unstable",))
+
+
+def make_private(folder: str) -> None:
+    """Make *folder*, and what is missing above it, for its owner alone, whatever the umask says."""
+    with suppress(FileExistsError):
+        os.makedirs(folder, mode=0o700)
+
+
+def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
+    """Put *content* at *path*: after a crash there is the old content or the new one, never a part.
+
+    Raises `OSError`, leaving nothing behind.
+    """
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    try:
+        try:
+            _write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    sync_folder(os.path.dirname(path))
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view):]
+
+
+def sync_folder(folder: str) -> None:
+    """Make the names in *folder* survive a power cut."""
+    descriptor = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:  # some network file systems refuse
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: str, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file *path* inside the block; with *wait* false, yield False if somebody else has it.
+
+    The kernel lets go of the lock when we die, however that happens.
+    """
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def file_name(label: str) -> str:
+    """Return the name of a file or folder for *label*: ``a/b`` becomes ``a%2Fb``."""
+    name = "".join(
+        character if character in _PLAIN else "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape"))
+        for character in label
+    )
+    return "%2E" + name[1:] if name.startswith(".") else name
+
+
+def label_of(name: str) -> str:
+    """Return the label that `file_name` made *name* of."""
+    pieces = name.split("%")
+    content = pieces[0].encode()
+    for piece in pieces[1:]:
+        content += bytes.fromhex(piece[:2]) + piece[2:].encode()
+    return content.decode("utf-8", "surrogateescape")
+
+
+class ContentStore:
+    """Files by content: each is called by its digest, written once, and never changed.
+
+    ``sha256:0123…`` lies at ``01/23…`` below *root*, so ``sha256sum`` can check the store without us.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def path(self, digest: str) -> str:
+        """Return where the content with *digest* lies, or would."""
+        name = digest.removeprefix("sha256:")
+        return os.path.join(self.root, name[:2], name[2:])
+
+    def __contains__(self, digest: str) -> bool:
+        return os.path.exists(self.path(digest))
+
+    def get(self, digest: str) -> bytes:
+        """Return the content; raises `FileNotFoundError` if it isn't kept here."""
+        with open(self.path(digest), "rb") as file:
+            return file.read()
+
+    def put(self, content: bytes) -> str:
+        """Keep *content* and return its digest."""
+        digest = digest_bytes(content)
+        path = self.path(digest)
+        if not os.path.exists(path):
+            make_private(os.path.dirname(path))
+            write_atomically(path, content, 0o400)
+        return digest
+
+    def take(self, path: str, digest: str) -> None:
+        """Move the file at *path*, whose digest is known, into the store."""
+        target = self.path(digest)
+        if os.path.exists(target):
+            os.unlink(path)
+            return
+        make_private(os.path.dirname(target))
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            os.fchmod(descriptor, 0o400)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(path, target)
+        sync_folder(os.path.dirname(target))

@@ -1,0 +1,300 @@
+"""What a run was: a record and its parts.
+
+A record holds facts, never live objects: a launch mode is a name with options, not a launcher.  Everything here is
+frozen; a changed record is a new one (`dataclasses.replace`).  How records become JSON is said in
+``sumatra.documents``.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+__all__ = [
+    "STATUSES", "STATUS_TAGS", "Change", "Choice", "DataKey", "Dependency", "Executable", "Finding", "Parameters",
+    "Platform", "Process", "Record", "Repository", "Resources", "Stream", "new_id",
+]
+
+#: The states that a run can be in; the last four are final.
+STATUSES = ("initialized", "running", "finished", "failed", "killed", "crashed")
+
+#: Tags by which Sumatra 0.8 told the state of a run; they exclude each other and are kept apart from free tags.
+STATUS_TAGS = frozenset(
+    f"_{word}_" for word in (*STATUSES, "pre_run", "finished...", "failed...", "killed...", "succeeded")
+)
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, Any]:  # Python 3.11 takes a mappingproxy for a mutable default
+    return _NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Executable:
+    """The program that was run."""
+
+    path: str
+    name: str = ""
+    version: str | None = None
+    options: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Where the code comes from."""
+
+    type: str  #: name of the back-end: ``git``
+    url: str  #: where its working copy is, without secrets
+    upstream: str | None = None  #: where that was cloned from, without secrets
+    root: str | None = None  #: top folder of the working copy
+    branch: str | None = None  #: None when detached
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One uncommitted change, by content.
+
+    *kind* is ``modified``, ``added``, ``deleted``, ``untracked`` or ``code``, the last being a file of code kept
+    where there is no version control.  *digest* names the content in the project's content store, and for a symbolic link that
+    content is the text of the link; it is None for a deleted file and for one that was not kept (*size* then says how
+    large it was).
+    """
+
+    path: str  #: relative to the root of the working copy, with ``/``
+    kind: str
+    mode: str | None = None  #: as git writes it: ``100644``, ``100755``, ``120000``, ``160000``; None when deleted
+    digest: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The parameter set of a run."""
+
+    content: str = ""  #: the text that the program was given
+    type: str = ""  #: name of its format: ``simple``, ``json`` …
+    values: Mapping[str, Any] = field(default_factory=_nothing)  #: the same, parsed; possibly nested
+    path: str | None = None  #: the user's own file
+    digest: str | None = None  #: content of the user's own file, in the content store
+    changed: tuple[str, ...] = ()  #: names given on the command line
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value of *name*, which may be dotted (``neuron.tau_m``)."""
+        if name in self.values:
+            return self.values[name]
+        found: Any = self.values
+        for part in name.split("."):
+            if not isinstance(found, Mapping) or part not in found:
+                raise KeyError(name)
+            found = found[part]
+        return found
+
+    def __contains__(self, name: str) -> bool:
+        try:
+            self[name]
+        except KeyError:
+            return False
+        return True
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.content)
+
+    def __str__(self) -> str:
+        return self.content
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values as a plain dictionary."""
+        return dict(self.values)
+
+    def flat(self) -> dict[str, Any]:
+        """Return the values by dotted name; lists are values, not levels."""
+        return dict(_flatten(self.values, ""))
+
+
+def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A back-end by name, with its options: a launch mode, a data store."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=_nothing)
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """One file of data, by content.
+
+    *path* is relative to the root of its data store where it lies below that, and absolute elsewhere.  *flags* says
+    what is odd about it: ``not hashed``, ``changed during the run``, ``unstable``, ``missing``, ``shared`` (a run
+    that went on at the same time may have written it).
+    """
+
+    path: str
+    digest: str | None = None
+    creation: datetime | None = None
+    size: int | None = None
+    mimetype: str | None = None
+    encoding: str | None = None
+    seen: str = ""  #: by what: ``scan``, ``argument``, ``stdin``, ``stdout``
+    flags: tuple[str, ...] = ()
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What Sumatra 0.8 calls the metadata of a file."""
+        return {"mimetype": self.mimetype, "encoding": self.encoding, "size": self.size}
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A library or a file of code that the program used."""
+
+    name: str
+    path: str = ""
+    version: str | None = None
+    module: str = ""  #: ``python``, ``r`` …
+    diff: str = ""
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A machine that took part."""
+
+    system_name: str = ""
+    network_name: str = ""
+    release: str = ""
+    version: str = ""
+    machine: str = ""
+    processor: str = ""
+    architecture_bits: str = ""
+    architecture_linkage: str = ""
+    ip_addr: str = ""
+    distribution: str = ""  #: as ``Debian GNU/Linux 12 (bookworm)``
+    cores: int | None = None
+    memory: int | None = None  #: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the run used; None where it couldn't be measured."""
+
+    cpu_user: float | None = None  #: seconds
+    cpu_system: float | None = None  #: seconds
+    peak_memory: int | None = None  #: bytes, of the largest single process
+    read_blocks: int | None = None  #: of 512 bytes, from the disk
+    written_blocks: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What the program wrote to standard output or error."""
+
+    size: int  #: bytes
+    digest: str | None = None  #: of the whole; names it in the content store
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """How to tell whether a run is still going on."""
+
+    pid: int  #: of the program
+    started: int  #: clock ticks after boot, as in /proc/PID/stat
+    boot: str  #: /proc/sys/kernel/random/boot_id
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the receipt: what could not be captured, or stands in the way of repeating the run."""
+
+    code: str  #: stable, as ``untracked-too-large``
+    message: str
+    remedy: str = ""  #: a command or a sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One run of a program: what was run, with what, where, why, and what came of it."""
+
+    label: str
+    timestamp: datetime  #: when it began, with time zone
+    id: str = ""
+    project: str = ""
+    status: str = "initialized"
+    exit_status: int | None = None
+    signal: str | None = None  #: ``SIGINT``, when a signal ended it
+    duration: float | None = None  #: seconds, by the monotonic clock
+    reason: str = ""
+    outcome: str = ""
+    tags: frozenset[str] = frozenset()
+    command: tuple[str, ...] = ()  #: the words that were run
+    executable: Executable | None = None
+    main_file: str | None = None
+    script_arguments: str = ""  #: as Sumatra 0.8 tells them: ``<parameters>`` stands for the parameter file
+    working_directory: str = ""
+    repository: Repository | None = None
+    version: str | None = None
+    diff: str = ""
+    changes: tuple[Change, ...] = ()
+    on_changed: str = ""
+    parameters: Parameters = Parameters()
+    launch_mode: Choice = Choice("serial")
+    datastore: Choice | None = None
+    input_datastore: Choice | None = None
+    input_data: tuple[DataKey, ...] = ()
+    output_data: tuple[DataKey, ...] = ()
+    stdout: Stream | None = None
+    stderr: Stream | None = None
+    stdout_stderr: str = ""  #: both as text, shortened
+    dependencies: tuple[Dependency, ...] = ()
+    platforms: tuple[Platform, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=_nothing)
+    resources: Resources | None = None
+    user: str = ""
+    repeats: str | None = None  #: label of the record that this one repeats
+    parent: str | None = None  #: label of the run in which this one was started
+    process: Process | None = None  #: while it runs
+    receipt: tuple[Finding, ...] = ()
+    tools: Mapping[str, str] = field(default_factory=_nothing)  #: versions of Sumatra and its Python
+    extra: Mapping[str, Any] = field(default_factory=_nothing)  #: what a later version wrote and we don't know: kept
+
+    @property
+    def host(self) -> str:
+        """The machine on which it ran."""
+        return self.platforms[0].network_name if self.platforms else ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the state is final."""
+        return self.status not in ("initialized", "running")
+
+    @property
+    def command_line(self) -> str:
+        """The command as it can be typed into a shell."""
+        import shlex
+
+        return shlex.join(self.command)
+
+
+def new_id() -> str:
+    """Return a new UUID of version 7: unique everywhere, and sorting by time of creation (RFC 9562, 5.7)."""
+    stamp = time.time_ns() // 1_000_000
+    number = (stamp << 80) | int.from_bytes(os.urandom(10), "big")
+    number &= ~(0xF << 76) & ~(0x3 << 62)
+    number |= (0x7 << 76) | (0x2 << 62)
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

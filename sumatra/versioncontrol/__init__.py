@@ -1,0 +1,51 @@
+"""Version control: what code is this, and what has changed in it?
+
+`find` looks for a working copy around a folder by its marker; `checkout` makes a new one.  A new system is one file
+beside this one and one line in each table.
+"""
+
+import os
+
+from sumatra import plugins
+from sumatra.errors import VersionControlError
+from sumatra.plugins import Backend
+from sumatra.versioncontrol.base import ChangedFile, Status, WorkingCopy
+
+__all__ = ["BACKENDS", "MARKERS", "ChangedFile", "Status", "WorkingCopy", "checkout", "find"]
+
+BACKENDS = {
+    "git": Backend("._git", "Git, through its own program"),
+}
+
+#: What lies in the top folder of a working copy, and whose it is.
+MARKERS = {".git": "git"}
+
+
+def find(folder: str) -> WorkingCopy | None:
+    """Return the innermost working copy that *folder* lies in, or None.
+
+    Raises `VersionControlError` if there is a marker but the system can't be used, for example because its program
+    isn't installed.
+    """
+    folder = os.path.abspath(folder)
+    while True:
+        for marker, name in MARKERS.items():
+            if os.path.lexists(os.path.join(folder, marker)):
+                backend: type[WorkingCopy] = plugins.load(__name__, name).BACKEND
+                return backend.create(folder)
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+
+
+def checkout(url: str, folder: str) -> WorkingCopy:
+    """Return a new working copy of *url* in *folder*, made by the first system that can read it."""
+    complaints = []
+    for name in BACKENDS:
+        backend: type[WorkingCopy] = plugins.load(__name__, name).BACKEND
+        try:
+            return backend.checkout(url, folder)
+        except VersionControlError as error:
+            complaints.append(f"{name}: {error}")
+    raise VersionControlError(f"{url} can't be checked out ({'; '.join(complaints)})")

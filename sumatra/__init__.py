@@ -15,7 +15,6 @@ The public names below are found when they are first used, so that ``import suma
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sumatra.decorators import capture
     from sumatra.errors import SumatraError
     from sumatra.parameters import build_parameters
     from sumatra.projects import Project, init_project, load_project
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 __version__ = "1.0.0.dev0"
 
 __all__ = [
-    "Project", "Record", "SumatraError", "__version__", "build_parameters", "capture", "init_project", "load_project",
+    "Project", "Record", "SumatraError", "__version__", "build_parameters", "init_project", "load_project",
 ]
 
 _HOMES = {
@@ -32,7 +31,6 @@ _HOMES = {
     "Record": "sumatra.records",
     "SumatraError": "sumatra.errors",
     "build_parameters": "sumatra.parameters",
-    "capture": "sumatra.decorators",
     "init_project": "sumatra.projects",
     "load_project": "sumatra.projects",
 }

@@ -79,9 +79,15 @@ def _digest_descriptor(descriptor: int, progress: Callable[[int], None] | None) 
 
 
 def make_private(folder: str) -> None:
-    """Make *folder*, and what is missing above it, for its owner alone, whatever the umask says."""
-    with suppress(FileExistsError):
-        os.makedirs(folder, mode=0o700)
+    """Make *folder*, and what is missing above it, for its owner alone."""
+    try:
+        os.mkdir(folder, 0o700)  # os.makedirs would give what is above to everybody
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        make_private(os.path.dirname(folder))
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
 
 
 def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
@@ -145,11 +151,12 @@ def locked(path: str, *, wait: bool = True) -> Iterator[bool]:
 
 def file_name(label: str) -> str:
     """Return the name of a file or folder for *label*: ``a/b`` becomes ``a%2Fb``."""
-    name = "".join(
-        character if character in _PLAIN else "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape"))
-        for character in label
-    )
+    name = "".join(character if character in _PLAIN else _percent(character) for character in label)
     return "%2E" + name[1:] if name.startswith(".") else name
+
+
+def _percent(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
 def label_of(name: str) -> str:

@@ -86,7 +86,7 @@ def _load_third_party(package: str, name: str, table: Mapping[str, Backend]) -> 
     for entry in entry_points(group=package, name=name):
         try:
             module = entry.load()
-        except Exception as error:  # noqa: BLE001  a stranger's code may raise anything; it must not stop us
+        except Exception as error:
             distribution = entry.dist.name if entry.dist else "?"
             raise NoSuchPlugin(
                 f"the plug-in {name!r} of the package {distribution} doesn't load: {error}",

@@ -6,13 +6,13 @@ imported because a text says so.
 """
 
 import os
-import stat
 from abc import ABC, abstractmethod
 from collections.abc import ItemsView, Iterator, KeysView, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 from sumatra.errors import ParameterError
 from sumatra.files import write_atomically
+from sumatra.parameters.text import MOST_BYTES, Edit, decode, read_file
 from sumatra.parameters.values import (
     Path,
     Unreadable,
@@ -29,10 +29,7 @@ from sumatra.parameters.values import (
     same,
 )
 
-__all__ = ["MOST_BYTES", "Edit", "ParameterSet", "decode", "insertion", "read_file", "removal"]
-
-#: Size of the largest text that is read as parameters.
-MOST_BYTES = 10_000_000
+__all__ = ["ParameterSet"]
 
 _TRUE = frozenset(["true", "yes", "on", "1", "t", "y"])
 _FALSE = frozenset(["false", "no", "off", "0", "f", "n"])
@@ -42,18 +39,6 @@ _KINDS = {
 }
 _BOM = "\ufeff"
 _MISSING = object()
-
-
-class Edit(NamedTuple):
-    """Put *words* in the place of the characters from *start* to *end*."""
-
-    start: int
-    end: int
-    words: str
-
-    def of(self, text: str) -> str:
-        """Return *text* so edited."""
-        return text[:self.start] + self.words + text[self.end:]
 
 
 class ParameterSet(ABC):
@@ -70,6 +55,7 @@ class ParameterSet(ABC):
     type: ClassVar[str]  #: name of the format: ``simple``, ``json`` …
     suffix: ClassVar[str]  #: of files of this format, with the dot
     _empty: ClassVar[str] = ""  #: a text without parameters
+    _most: ClassVar[int] = MOST_BYTES  #: characters that a text may have
     _any_bytes: ClassVar[bool] = False  #: whether texts of this format needn't be UTF-8
 
     def __init__(self, initialiser: "str | os.PathLike[str] | Mapping[str, Any]" = "") -> None:
@@ -112,8 +98,8 @@ class ParameterSet(ABC):
         self._warnings: list[str] = []
         if encoding == "latin-1":
             self._warnings.append("the text isn't UTF-8; it was read as Latin-1")
-        if len(text) > MOST_BYTES:
-            raise self._error(f"there are more than {MOST_BYTES // 1_000_000} MB: this is data, not parameters")
+        if len(text) > self._most:
+            raise self._error(f"there are more than {self._most // 1_000_000} MB: this is data, not parameters")
         try:
             self._values = self._read(self._text)
             measure(self._values)
@@ -175,6 +161,10 @@ class ParameterSet(ABC):
         """Return what reading gives after *value* was written in the place of *old*."""
         return listed(value)
 
+    def _told(self) -> dict[str, Any]:
+        """Return the values as they are told, where that isn't quite what is written."""
+        return self._values
+
     # --- reading
 
     @property
@@ -187,7 +177,7 @@ class ParameterSet(ABC):
 
         What JSON doesn't have (dates, complex numbers) is told as text; nan and inf stay numbers.
         """
-        result: dict[str, Any] = plain(self._values)
+        result: dict[str, Any] = plain(self._told())
         return result
 
     def flat(self) -> dict[str, Any]:
@@ -196,18 +186,18 @@ class ParameterSet(ABC):
 
     def __getitem__(self, name: str) -> Any:
         """Return the value called *name*: ``a``, ``a.b``, ``a.0`` for the first of a list."""
-        path = find(self._values, name)
+        values = self._told()
+        path = find(values, name)
         if path is None:
             raise KeyError(name)
-        return at(self._values, path)
+        return at(values, path)
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value called *name*, or *default*."""
-        path = find(self._values, name)
-        return default if path is None else at(self._values, path)
+        return self[name] if name in self else default  # noqa: SIM401  not a dictionary
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and find(self._values, name) is not None
+        return isinstance(name, str) and find(self._told(), name) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -221,7 +211,7 @@ class ParameterSet(ABC):
 
     def items(self) -> ItemsView[str, Any]:
         """Return the names at the top level with their values."""
-        return self._values.items()
+        return self._told().items()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ParameterSet):
@@ -279,7 +269,7 @@ class ParameterSet(ABC):
         if old is _MISSING or old is None or isinstance(old, str):
             return text
         raise ParameterError(
-            f"{text!r} can't be the value of {name}: {_KINDS.get(type(old), type(old).__name__)} is expected",
+            f"{text!r} can't be the value of {name}: {_KINDS.get(type(old), 'a ' + type(old).__name__)} is expected",
             f"its value is {_short(old)} now",
         )
 
@@ -326,7 +316,7 @@ class ParameterSet(ABC):
         except ParameterError:
             raise Unreadable(f"the format {self.type} has no place for it there") from None
         if not same(new._values, expected):
-            raise Unreadable("the text would say something else too, or not just that")
+            raise Unreadable("not just that would change, as something else refers to it, or it can't be written as such")
         return new
 
     def update(self, values: "Mapping[str, Any] | ParameterSet", **more: Any) -> None:
@@ -402,60 +392,6 @@ _READERS: dict[type, Any] = {
     bool: ParameterSet._typed_truth, int: ParameterSet._typed_number, float: ParameterSet._typed_float,
     list: ParameterSet._typed_group, tuple: ParameterSet._typed_group, dict: ParameterSet._typed_group,
 }
-
-
-def read_file(path: str) -> bytes:
-    """Return the content of a regular file of at most 10 MB; raises `ParameterError` for others, `OSError`."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ParameterError(f"{path} isn't a regular file")
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ParameterError(f"{path} has more than {MOST_BYTES // 1_000_000} MB: this is data, not parameters")
-    return content
-
-
-def decode(content: bytes, path: str, *, any_bytes: bool) -> tuple[str, str]:
-    """Return the text of a file and its encoding; the byte-order mark stays part of the text.
-
-    What isn't UTF-8 (or UTF-16 with its mark) is Latin-1 if *any_bytes*; else, and for binary files, raises
-    `ParameterError`.
-    """
-    encodings = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
-    encoding = encodings.get(content[:2], "utf-8")
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        if not any_bytes or encoding != "utf-8":
-            raise ParameterError(f"{path} isn't {encoding.upper()} text: {error.reason} at byte {error.start}") from None
-        text, encoding = content.decode("latin-1"), "latin-1"
-    if "\0" in text:
-        raise ParameterError(f"{path} is a binary file")
-    return text, encoding
-
-
-def insertion(text: str, opening: int, last: tuple[int, int] | None, entry: str) -> Edit:
-    """Say how to put *entry* at the end of a bracketed group, in the way in which its entries are set apart.
-
-    *opening* is the place after the opening bracket, *last* where the last entry begins and ends.
-    """
-    if last is None:
-        return Edit(opening, opening, entry)
-    start, end = last
-    before = start
-    while before > 0 and text[before - 1] in " \t\r\n":
-        before -= 1
-    space = text[before:start]
-    return Edit(end, end, f",{space if space and text[before - 1] in ',{' else ' '}{entry}")
-
-
-def removal(entries: list[tuple[int, int]], place: int) -> Edit:
-    """Say how to take the entry number *place* out of a bracketed group, given where its entries begin and end."""
-    start, end = entries[place]
-    if place + 1 < len(entries):
-        return Edit(start, entries[place + 1][0], "")
-    return Edit(entries[place - 1][1] if place else start, end, "")
 
 
 def _is_file(text: str) -> bool:

@@ -24,6 +24,6 @@ def open_store(address: str) -> RecordStore:
         scheme, rest = "sqlite", address
     if scheme not in _SCHEMES:
         known = ", ".join(f"{name}:" for name in sorted(_SCHEMES))
-        raise UsageError(f"no record store has addresses like {scheme}:…", f"give the path of a file, or one of {known}")
+        raise UsageError(f"no record store has addresses like {scheme}:…", f"give the path of a file, or {known}")
     backend: type[RecordStore] = plugins.load(__name__, _SCHEMES[scheme]).BACKEND
     return backend(rest)  # type: ignore[call-arg]

@@ -1,0 +1,140 @@
+"""The command line: ``smt COMMAND …``.
+
+Each command is a module with a docstring (its first line is what ``smt help`` says), ``arguments(parser)`` which
+declares its options, and ``run(args)`` which does the work and returns an exit status or None.  It prints results;
+errors it lets through: `main` turns them into one sentence and an exit status.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from sumatra import plugins
+from sumatra.errors import NoSuchPlugin, SumatraError
+from sumatra.plugins import Backend
+
+if TYPE_CHECKING:
+    import argparse
+    from types import ModuleType
+
+__all__ = ["BACKENDS", "main"]
+
+BACKENDS = {
+    "init": Backend(".init", "start a project in this folder"),
+    "configure": Backend(".configure", "change the settings of the project"),
+    "info": Backend(".info", "show the settings of the project"),
+    "run": Backend(".run", "run a program and keep it on record"),
+    "list": Backend(".list", "list records, or search them"),
+    "view": Backend(".view", "show one record in full"),
+    "comment": Backend(".comment", "write down what came of a run"),
+    "tag": Backend(".tag", "tag records, or take tags away"),
+    "delete": Backend(".delete", "put records into the trash, or bring them back"),
+    "help": Backend(".help", "explain a command"),
+    "version": Backend(".version", "show the version of Sumatra"),
+    "completion": Backend(".completion", "print what a shell needs to complete words of smt"),
+}
+
+FAULT = 70
+
+#: As `sumatra.projects.FOLDER`; that module may be what is at fault.
+_FOLDER = ".smt"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Do what *words* (by default those of the command line) say; return the exit status.
+
+    2 and more are described in ``doc/reference/exit-statuses.rst``.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    command = words[0] if words else ""
+    module: ModuleType | None = None
+    try:
+        if command in ("", "-h", "--help", "--version"):
+            words, command = [command], "version" if command == "--version" else "help"
+        module = plugins.load(__name__, command)
+        parser = _parser(command, module)
+        module.arguments(parser)
+        parse = getattr(module, "parse", None)
+        args = parse(parser, words[1:]) if parse else parser.parse_args(words[1:])
+        status = module.run(args)
+        _flush()
+        return status or 0
+    except SumatraError as error:
+        if isinstance(error, NoSuchPlugin) and module is None:
+            error = NoSuchPlugin(f"there is no command {command!r}", error.hint or "see them all: smt help")
+        _complain(error)
+        return _status(module, error.exit_status)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough. Python would complain again when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except SystemExit as end:  # argparse, on --help and on words that don't fit
+        return _status(module, end.code) if isinstance(end.code, int) and end.code else int(bool(end.code))
+    except RecursionError:
+        _complain(SumatraError("something is nested too deeply to be read"))
+        return _status(module, 1)
+    except Exception as error:  # noqa: BLE001  the last line of defence: say so plainly, and keep what is needed to mend it
+        return _fault(error, words)
+
+
+def _parser(command: str, module: "ModuleType") -> "argparse.ArgumentParser":
+    import argparse
+
+    return argparse.ArgumentParser(
+        prog=f"smt {command}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def _status(module: "ModuleType | None", status: int) -> int:
+    """Return *status*, or 125 for a command that ends with the status of somebody else's program."""
+    own: int | None = getattr(module, "OWN_TROUBLES", None)
+    return own if own is not None and status not in (126, 127) else status
+
+
+def _complain(error: SumatraError) -> None:
+    from sumatra.formatting.escape import visible
+
+    print(f"smt: {visible(str(error))}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {visible(error.hint)}", file=sys.stderr)
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+
+
+def _fault(error: Exception, words: Sequence[str]) -> int:
+    """Tell the user that this is our fault, and keep what a report needs."""
+    import traceback
+
+    from sumatra import __version__
+
+    # Arguments may hold passwords: only the name of the command is kept.
+    text = (
+        f"Sumatra {__version__}, Python {sys.version}\ncommand: smt {words[0] if words else ''}\n\n"
+        + "".join(traceback.format_exception(error))
+    )
+    print(f"smt: this is a fault in Sumatra: {type(error).__name__}: {error}", file=sys.stderr)
+    here = os.getcwd() if os.path.isdir(os.path.join(os.getcwd(), _FOLDER)) else None
+    if here is None:
+        print(text, file=sys.stderr)
+        return FAULT
+    path = os.path.join(here, _FOLDER, "log", f"fault-{os.getpid()}.txt")
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        print(f"hint: please report it, with what is in {path}", file=sys.stderr)
+    except OSError:
+        print(text, file=sys.stderr)
+    return FAULT
+
+
+def entry() -> NoReturn:
+    """End the process with what `main` returns: the console script."""
+    status = main()
+    sys.exit(status)

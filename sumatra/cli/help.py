@@ -1,0 +1,32 @@
+"""Explain a command, or list all commands."""
+
+import argparse
+
+from sumatra import __version__, plugins
+from sumatra.cli import BACKENDS
+
+_TITLE = "Automated lab notebook for computational experiments, version {version}"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command that is asked about."""
+    parser.add_argument("command", nargs="?", help="explain this command")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print help."""
+    if args.command:
+        module = plugins.load("sumatra.cli", args.command)
+        parser = argparse.ArgumentParser(
+            prog=f"smt {args.command}", description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        )
+        module.arguments(parser)
+        print(parser.format_help(), end="")
+        return
+    print("Usage: smt <subcommand> [options] [args]\n")
+    print(_TITLE.format(version=__version__))
+    print("\nAvailable subcommands:")
+    for name, backend in BACKENDS.items():
+        print(f"  {name:<12}{backend.summary}")
+    print("\nsmt help COMMAND explains one of them.")

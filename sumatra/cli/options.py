@@ -1,0 +1,112 @@
+"""The options that ``smt init`` and ``smt configure`` share."""
+
+import argparse
+import os
+from typing import Any
+
+from sumatra import launch, plugins, settings
+from sumatra.errors import UsageError
+
+__all__ = ["declare", "values"]
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare an option for each setting; those that aren't given are None."""
+    choices = {name: entry.metadata["choices"] for name, entry in settings.SETTINGS.items()}
+    add = parser.add_argument
+    add("-d", "--datapath", metavar="PATH", help="folder in which programs write (default: Data)")
+    add("-i", "--input", metavar="PATH", help="folder that paths of input files are told from (default: /)")
+    add("-l", "--addlabel", choices=choices["add_label"], help="give the label of the run to the program")
+    add("-e", "--executable", "--simulator", metavar="PROGRAM", help="program to run; options may follow in quotes")
+    add("-m", "--main", metavar="FILE", help="script that is given to the program")
+    add("-c", "--on-changed", choices=choices["on_changed"], help="what to do about uncommitted changes of the code")
+    add("-s", "--store", metavar="PLACE", help="where records are kept: a path, or a URL without password")
+    add("-g", "--labelgenerator", choices=choices["label_generator"], help="how labels are made")
+    add("-t", "--timestamp_format", "--timestamp-format", metavar="FORMAT", help="form of labels that are times")
+    add("-L", "--launch_mode", "--launch-mode", metavar="MODE",
+        help="how programs are started: " + ", ".join(plugins.names(launch.__name__)) + ", or that of a plug-in")
+    add("-o", "--launch_mode_options", "--launch-mode-options", metavar="OPTIONS",
+        help="words for the launch mode's own command")
+    add("-A", "--archive", metavar="PATH", help=argparse.SUPPRESS)
+    add("-M", "--mirror", metavar="URL", help=argparse.SUPPRESS)
+    add("-W", "--webdav", metavar="URL", help=argparse.SUPPRESS)
+    add("--description", metavar="TEXT", help="what the project is about")
+    add("--largest-untracked", metavar="SIZE", help="keep changed and untracked files up to this size (default: 1 MB)")
+    plain = parser.add_mutually_exclusive_group()
+    plain.add_argument("-p", "--plain", action="store_const", const=True, default=None,
+                       help="leave words like tau_m=10 to the program")
+    plain.add_argument("--no-plain", dest="plain", action="store_const", const=False,
+                       help="put words like tau_m=10 into the parameter file")
+    parse = parser.add_mutually_exclusive_group()
+    parse.add_argument("--ignore-parameters", dest="ignore_parameters", action="store_const", const=True, default=None,
+                       help="don't look for parameter files")
+    parse.add_argument("--parse-parameters", dest="ignore_parameters", action="store_const", const=False,
+                       help="look for parameter files")
+
+
+def values(args: argparse.Namespace, root: str) -> dict[str, Any]:
+    """Return the settings that were given; paths as they are seen from the project's folder *root*."""
+    for option in ("archive", "mirror", "webdav"):
+        if getattr(args, option) not in (None, "false"):
+            raise UsageError(f"--{option}: this version keeps data where programs write it", "leave the option out")
+    if args.store is not None:
+        _refuse_password(args.store)
+    found = {
+        "data_path": _seen_from(root, args.datapath), "input_path": _seen_from(root, args.input),
+        "add_label": args.addlabel, "executable": args.executable, "main_file": _seen_from(root, args.main),
+        "on_changed": args.on_changed, "record_store": args.store, "label_generator": args.labelgenerator,
+        "timestamp_format": args.timestamp_format, "launch_mode": args.launch_mode,
+        "launch_mode_options": args.launch_mode_options, "description": args.description, "plain": args.plain,
+        "ignore_parameters": args.ignore_parameters, "largest_untracked": args.largest_untracked,
+    }
+    chosen = {name: value for name, value in found.items() if value is not None}
+    for name, value in chosen.items():
+        if isinstance(value, str) and not value.isprintable():
+            raise UsageError(f"{name} can't be {value!r}", "take text without control characters, in UTF-8")
+    if "timestamp_format" in chosen:
+        from datetime import datetime
+
+        from sumatra.runs import check_label
+
+        check_label(datetime.now().astimezone().strftime(chosen["timestamp_format"]))
+    if "executable" in chosen:
+        _check_program(chosen["executable"])
+    if "launch_mode" in chosen:
+        launch.get_launcher(chosen["launch_mode"])
+    if "record_store" in chosen:
+        from sumatra.recordstore import open_store
+
+        open_store(chosen["record_store"])
+    return chosen
+
+
+def _seen_from(root: str, path: str | None) -> str | None:
+    """Return *path* as seen from *root* if it lies in there, so that a project can be moved; else absolute."""
+    if path is None or path == "":
+        return path
+    absolute = os.path.abspath(os.path.expanduser(path))
+    inside = os.path.relpath(absolute, root)
+    return absolute if inside.startswith("..") else inside
+
+
+def _check_program(text: str) -> None:
+    import shlex
+
+    from sumatra import programs
+
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"the executable {text!r} can't be read: {error}", "quote options as in a shell") from error
+    if words:
+        programs.find(words[0], os.environ)
+
+
+def _refuse_password(address: str) -> None:
+    _, found, rest = address.partition("://")
+    user, at, _ = rest.partition("/")[0].rpartition("@")
+    if found and at and ":" in user:
+        raise UsageError(
+            "a password can't be a part of the store's address: settings are read by others",
+            "leave it out; it is taken from the environment or from ~/.netrc",
+        )

@@ -1,0 +1,180 @@
+"""Run a program and keep it on record.
+
+    smt run python main.py default.param          (any command)
+    smt run -- COMMAND ARGS…                      (the words are left as they are)
+    smt run default.param tau_m=10.0              (with the project's program and main file)
+    smt run --reason="test a smaller time constant" default.param tau_m=10.0
+
+Options of smt come before the first word of the program; everything after belongs to the program. {label} in a word
+is replaced by the label of the run, which the program finds in the environment variable SMT_LABEL too.
+
+The exit status is the program's. 125 means that smt could not run it, 126 and 127 that the program can't be executed
+or wasn't found.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sumatra.cli.terminal import project_here, say
+from sumatra.errors import UsageError
+from sumatra.records import Choice, Record
+from sumatra.runs import Done
+
+#: Our own errors end with this, so that they aren't taken for the program's.
+OWN_TROUBLES = 125
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options; the words of the program are split off by `parse`."""
+    add = parser.add_argument
+    parser.usage = f"{parser.prog} [options] [--] [WORD …] [name=value …]"
+    add("-l", "--label", help="label of the record (default: the time)")
+    add("-r", "--reason", default="", help="why this is run")
+    add("-t", "--tag", action="append", default=[], metavar="TAG", help="tag the record; may be given several times")
+    add("-e", "--executable", "--simulator", metavar="PROGRAM", help="program to run; options may follow in quotes")
+    add("-m", "--main", metavar="FILE", help="script that is given to the program")
+    add("-v", "--version", metavar="REV", help="version of the code to run; only 'current' so far")
+    add("-n", "--num_processes", "--num-processes", type=int, metavar="N",
+        help="number of processes, for launch modes that have it")
+    add("-i", "--stdin", metavar="FILE", help="file for the program's standard input")
+    add("-o", "--stdout", metavar="FILE", help="file for the program's standard output")
+    add("-p", "--plain", action="store_true", help="leave words like tau_m=10 to the program")
+    add("--ignore-parameters", action="store_true", help="don't look for a parameter file among the words")
+    add("-q", "--quiet", action="store_true", help="print nothing of our own unless there is trouble")
+    add("-D", "--debug", action="store_true", help="tell what is run")
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Return the options before the first word of the program, and the program's words untouched."""
+    own, rest, whole = _split(parser, words)
+    args = parser.parse_args(own)
+    args.words, args.whole = rest, whole
+    return args
+
+
+def _split(parser: argparse.ArgumentParser, words: Sequence[str]) -> tuple[list[str], list[str], bool]:
+    with_value = {
+        option for action in parser._actions if action.nargs != 0 for option in action.option_strings
+    }
+    index = 0
+    while index < len(words):
+        word = words[index]
+        if word == "--":
+            return list(words[:index]), list(words[index + 1:]), True
+        if not word.startswith("-") or word == "-":
+            break
+        attached = "=" in word if word.startswith("--") else len(word) > 2
+        index += 1 if attached or word not in with_value else 2
+    return list(words[:index]), list(words[index:]), False
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run it; end as the program ended."""
+    _check(args)
+    project = project_here()
+    project.progress = _progress
+    if not args.whole:
+        _warn_of_options(args.words)
+    rest: dict[str, Any] = {}
+    if args.plain:
+        rest["take_values"] = False
+    if args.ignore_parameters:
+        rest["look_for_parameters"] = False
+    if args.num_processes is not None:
+        rest["launch_mode"] = _with_number(project.settings.launch_mode, args.num_processes)
+    from sumatra.projects import check_tag
+
+    request = project.request(
+        args.words, whole=args.whole, executable=args.executable, main_file=args.main, label=args.label,
+        reason=args.reason, tags=frozenset(check_tag(tag) for tag in args.tag), stdin_file=args.stdin,
+        stdout_file=args.stdout, **rest,
+    )
+    if args.debug:
+        say("running " + " ".join([*request.program, *request.arguments]))
+    done = project.run(request)
+    _tell(done, args.quiet)
+    project.close()
+    if done.ended.signal is not None:
+        from sumatra.launch.supervise import exit_as
+
+        exit_as(done.ended)
+    return done.ended.exit_status or 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.version not in (None, "current"):
+        raise UsageError(
+            f"version {args.version} can't be run: only the current code can",
+            "check that version out into a folder of its own and run it there",
+        )
+    if args.stdin is not None and not os.path.exists(args.stdin):
+        raise UsageError(f"there is no file {args.stdin!r} to take standard input from")
+
+
+def _with_number(mode: str, number: int) -> Choice:
+    if mode == "serial":
+        raise UsageError("the launch mode serial starts one process", "choose another: smt configure --launch-mode=…")
+    return Choice(mode, {"n": number})
+
+
+def _warn_of_options(words: Sequence[str]) -> None:
+    """Say so once if a word of the program looks like an option that was meant for us."""
+    ours = ("--label", "--reason", "--tag", "--executable", "--simulator", "--main", "--stdin", "--stdout", "--quiet")
+    for word in words:
+        name = word.partition("=")[0]
+        if name in ours:
+            say(f"{name} comes after the program's first word, so the program gets it; options of smt go before")
+            return
+
+
+def _tell(done: Done, quiet: bool) -> None:
+    if not done.saved:
+        say(f"the record {done.record.label} could not be saved and waits in .smt/runs: {done.trouble}")
+    elif not quiet:
+        record = done.record
+        lines = [f"Record label for this run: '{record.label}'", _data(record)]
+        serious = [finding for finding in record.receipt if finding.code not in _ORDINARY]
+        if serious:
+            more = f" (and {len(serious) - 1} more)" if len(serious) > 1 else ""
+            lines.append(f"Receipt: {serious[0].message}{more}; see smt view --receipt {record.label}")
+        from sumatra.formatting.escape import visible
+
+        try:
+            print(*map(visible, lines), sep="\n", file=sys.stderr, flush=True)
+        except (BrokenPipeError, OSError):
+            pass
+
+
+#: Findings that are told in full by ``smt view --receipt`` and aren't worth a line after each run.
+_ORDINARY = frozenset({"no-version-control", "reader-left"})
+
+
+def _data(record: Record) -> str:
+    if not record.output_data:
+        return "No data produced."
+    names = [key.path for key in record.output_data[:5]]
+    more = f" and {len(record.output_data) - 5} more" if len(record.output_data) > 5 else ""
+    return f"Data keys are [{', '.join(names)}{more}]"
+
+
+def _progress(size: int) -> Callable[[int], None] | None:
+    """Return what shows how far the hashing of *size* bytes has come, where that takes a while and one can see it."""
+    if size < 200_000_000 or not os.isatty(2):
+        return None
+    done = 0
+    shown = -1
+
+    def tell(count: int) -> None:
+        nonlocal done, shown
+        done += count
+        percent = min(100, 100 * done // size)
+        if percent != shown:
+            shown = percent
+            end = "\r\x1b[K" if percent == 100 else ""
+            text = f"\rsmt: reading outputs {percent:3d} % of {size / 1e9:.1f} GB{end}"
+            print(text, end="", file=sys.stderr, flush=True)
+
+    return tell

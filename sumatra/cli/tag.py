@@ -1,0 +1,30 @@
+"""Tag records, or take tags away.
+
+    smt tag "Figure 6"
+    smt tag "Figure 6" LABEL LABEL
+    smt tag --remove "Figure 6" LABEL
+
+Without a label, the most recent run is meant. A tag is one whole piece of text.
+"""
+
+import argparse
+
+from sumatra.cli.terminal import project_here
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare tag and labels."""
+    parser.add_argument("tag", metavar="TAG", help="the tag")
+    parser.add_argument("labels", nargs="*", metavar="LABEL", default=[], help="records to tag (default: the last)")
+    parser.add_argument("-r", "--remove", action="store_true", help="take the tag away")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Tag each record, or none if one of them isn't there."""
+    project = project_here()
+    labels = [project.get_record(label).label for label in args.labels or ["last"]]
+    for label in labels:
+        if args.remove:
+            project.remove_tag(label, args.tag)
+        else:
+            project.add_tag(label, args.tag)

@@ -1,0 +1,36 @@
+"""What commands share: the project they are for, and the terminal they talk to."""
+
+import os
+import sys
+
+from sumatra.formatting import View
+from sumatra.formatting.escape import visible
+from sumatra.projects import Project, load_project
+
+__all__ = ["project_here", "say", "view_for", "wants_color"]
+
+
+def say(sentence: str) -> None:
+    """Tell the user *sentence*, on standard error: results alone go to standard output."""
+    print(f"smt: {visible(sentence)}", file=sys.stderr)
+
+
+def project_here() -> Project:
+    """Return the project of the current folder, which talks to the user."""
+    project = load_project()
+    project.warn = say
+    return project
+
+
+def wants_color(stream: int = 1) -> bool:
+    """Tell whether *stream* is a terminal that shows colours (https://no-color.org)."""
+    return os.isatty(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def view_for(mode: str = "short", columns: tuple[str, ...] = ()) -> View:
+    """Return how records are shown on our standard output."""
+    try:
+        width = os.get_terminal_size(1).columns if os.isatty(1) else None
+    except OSError:
+        width = None
+    return View(mode=mode, columns=columns, color=wants_color(), width=width)

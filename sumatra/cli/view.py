@@ -1,0 +1,103 @@
+"""Show one record in full.
+
+    smt view LABEL
+    smt view last --receipt        (what could not be captured, and what to do about it)
+    smt view LABEL --stdout        (what the program printed, byte for byte)
+    smt view LABEL --json
+"""
+
+import argparse
+import shutil
+import sys
+
+from sumatra.cli.terminal import project_here, view_for
+from sumatra.errors import SumatraError
+from sumatra.projects import Project
+from sumatra.records import Record
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what is to be shown."""
+    parser.add_argument("label", nargs="?", default="last", metavar="LABEL", help="the record (default: the last)")
+    show = parser.add_mutually_exclusive_group()
+    show.add_argument("-s", "--script", action="store_true", help="the main file as it was run")
+    show.add_argument("--diff", action="store_true", help="the uncommitted changes as a patch")
+    show.add_argument("--parameters", action="store_true", help="the parameters as the program got them")
+    show.add_argument("--stdout", action="store_true", help="what the program wrote to standard output")
+    show.add_argument("--stderr", action="store_true", help="what the program wrote to standard error")
+    show.add_argument("--receipt", action="store_true", help="what could not be captured")
+    show.add_argument("--json", action="store_true", help="the whole record as JSON")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Show it."""
+    project = project_here()
+    record = project.get_record(args.label)
+    if args.stdout or args.stderr:
+        _print_stream(project, record, "stdout" if args.stdout else "stderr")
+    elif args.script:
+        _write(_script(project, record))
+    elif args.diff:
+        _write(record.diff.encode("utf-8", "surrogateescape"))
+    elif args.parameters:
+        _write(record.parameters.content.encode("utf-8", "surrogateescape"))
+    elif args.json:
+        import json
+
+        from sumatra.formatting import render
+
+        print(json.dumps(json.loads("".join(render("json", [record], view_for())))[0], indent=2))
+    elif args.receipt:
+        from sumatra.formatting.view import receipt
+
+        print("".join(receipt(record, view_for())), end="")
+    else:
+        from sumatra.formatting.view import record_view
+
+        print("".join(record_view(record, view_for())), end="")
+
+
+def _print_stream(project: Project, record: Record, name: str) -> None:
+    stream = getattr(record, name)
+    if stream is None:
+        raise SumatraError(f"what {record.label} wrote to {name} wasn't captured")
+    if not stream.size:
+        return
+    try:
+        with open(project.objects.path(stream.digest or ""), "rb") as file:
+            sys.stdout.flush()
+            shutil.copyfileobj(file, sys.stdout.buffer, 1 << 20)
+    except FileNotFoundError as error:
+        raise SumatraError(
+            f"what {record.label} wrote to {name} isn't in {project.objects.root} any more",
+            "its digest is in the record",
+        ) from error
+
+
+def _script(project: Project, record: Record) -> bytes:
+    """Return the main file as it was: the changed content if it was changed, else that of the version."""
+    import os
+
+    from sumatra import versioncontrol
+
+    if not record.main_file:
+        raise SumatraError(f"{record.label} has no main file", "see its command: smt view LABEL")
+    path = os.path.normpath(os.path.join(record.working_directory, record.main_file))
+    root = record.repository.root if record.repository and record.repository.root else record.working_directory
+    relative = os.path.relpath(path, root)
+    for change in record.changes:
+        if change.path == relative and change.digest:
+            return project.objects.get(change.digest)
+    if record.repository is None or record.version is None:
+        raise SumatraError(f"{record.main_file} of {record.label} wasn't kept")
+    copy = versioncontrol.find(root if os.path.isdir(root) else project.path)
+    if copy is None:
+        raise SumatraError(f"the repository of {record.label} isn't at {root} any more")
+    return copy.content(relative, record.version)
+
+
+def _write(content: bytes) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    if content and not content.endswith(b"\n") and sys.stdout.isatty():
+        sys.stdout.buffer.write(b"\n")

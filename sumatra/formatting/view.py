@@ -1,0 +1,162 @@
+"""One record in full, for reading on a terminal: what ``smt view LABEL`` shows."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sumatra.formatting import View
+from sumatra.formatting.escape import visible
+from sumatra.formatting.layout import cells, paint, wrap
+from sumatra.formatting.rows import duration_text, literal, size_text, value_text
+from sumatra.formatting.text import block
+from sumatra.records import DataKey, Dependency, Platform, Record, Resources
+
+__all__ = ["describe_parameters", "record_view"]
+
+_PLAIN = View()
+_MARGIN = "  "
+_TAIL = 20  #: lines of the program's output
+
+
+def record_view(record: Record, view: View = _PLAIN) -> Iterator[str]:
+    """Yield everything that is worth reading about *record*, piece by piece; what is empty is left out.
+
+    Of *view*, only colour and width are asked.
+    """
+    yield from block(record, view, brief=True)
+    sections: tuple[tuple[str, Iterable[str]], ...] = (
+        ("Receipt: what was not captured, or stands in the way of a repeat", _receipt(record, view)),
+        ("Parameters given on the command line", describe_parameters(record, view, only_changed=True)),
+        ("Input data", _files(record.input_data, view)),
+        ("Output data", _files(record.output_data, view)),
+        ("Changes that were not committed", _changes(record, view)),
+        ("Output of the program", _tail(record, view)),
+        ("Resources", _resources(record.resources, view)),
+        ("Platform", (line for platform in record.platforms for line in _platform(platform, view))),
+        ("Dependencies", _dependencies(record.dependencies)),
+        ("Environment", _pairs(record.environment, view)),
+        ("About the run", _pairs(_about(record), view)),
+    )
+    for title, lines in sections:
+        yield from _section(title, lines, view)
+
+
+def _section(title: str, lines: Iterable[str], view: View) -> Iterator[str]:
+    before = f"\n{paint(title, 'bold', view.color)}\n"
+    for line in lines:
+        yield before + (_MARGIN + line).rstrip() + "\n"
+        before = ""
+
+
+def describe_parameters(record: Record, view: View = _PLAIN, *, only_changed: bool = False) -> Iterator[str]:
+    """Yield a line for each parameter, by its dotted name; those given on the command line are marked with ``*``.
+
+    With *only_changed*, no others are told and there is no mark.
+    """
+    changed = set(record.parameters.changed)
+    flat = {name: value for name, value in record.parameters.flat().items() if name in changed or not only_changed}
+    width = max((cells(visible(name)) for name in flat), default=0)
+    for name, value in flat.items():
+        text = visible(name)
+        marked = name in changed and not only_changed
+        line = f"{text}{' ' * (width - cells(text))} = {visible(literal(value))}{'  *' * marked}"
+        yield paint(line, "yellow", view.color) if marked else line
+
+
+def _receipt(record: Record, view: View) -> Iterator[str]:
+    width = (view.width or 10_000) - len(_MARGIN) - 4
+    for finding in record.receipt:
+        yield paint(visible(finding.code), "yellow", view.color)
+        for text, before in ((finding.message, ""), (finding.remedy, "→ ")):
+            if text:
+                lines = (piece for line in text.split("\n") for piece in wrap(visible(line), max(width, 20)))
+                for number, line in enumerate(lines):
+                    yield f"    {' ' * len(before) if number else before}{line}"
+
+
+def _files(keys: Iterable[DataKey], view: View) -> Iterator[str]:
+    for key in keys:
+        yield visible(key.path)
+        when = key.creation.isoformat(" ", "seconds") if key.creation else ""
+        seen = f"seen by {key.seen}" if key.seen else ""
+        facts = [size_text(key.size), key.mimetype or "", key.encoding or "", when, seen]
+        yield paint("    " + visible(", ".join(filter(None, facts))), "dim", view.color)
+        if key.digest:
+            yield paint("    " + visible(key.digest), "dim", view.color)
+        if key.flags:
+            yield paint("    " + visible(", ".join(key.flags)), "yellow", view.color)
+
+
+def _changes(record: Record, view: View) -> Iterator[str]:
+    for change in record.changes:
+        if change.kind != "code":
+            kept = "" if change.digest or change.kind == "deleted" else f"  (not kept, {size_text(change.size)})"
+            yield f"{visible(change.kind):9}  {visible(change.path)}" + paint(kept, "yellow", view.color)
+
+
+def _tail(record: Record, view: View) -> Iterator[str]:
+    lines = record.stdout_stderr.rstrip("\n").split("\n") if record.stdout_stderr else []
+    for name, stream in (("standard output", record.stdout), ("standard error", record.stderr)):
+        if stream is not None and stream.size:
+            yield paint(f"{name}: {size_text(stream.size)}", "dim", view.color)
+    if len(lines) > _TAIL:
+        yield paint(f"… {len(lines) - _TAIL} lines before", "dim", view.color)
+    for line in lines[-_TAIL:]:
+        # What a progress bar wrote over itself is left out, as the terminal left it out.
+        yield visible(line.rstrip("\r").rpartition("\r")[2].expandtabs())
+
+
+def _resources(resources: Resources | None, view: View) -> Iterator[str]:
+    if resources is None:
+        return
+    pairs = {
+        "CPU time, program": duration_text(resources.cpu_user),
+        "CPU time, system": duration_text(resources.cpu_system),
+        "peak memory": size_text(resources.peak_memory),
+        "read from disk": size_text(None if resources.read_blocks is None else 512 * resources.read_blocks),
+        "written to disk": size_text(None if resources.written_blocks is None else 512 * resources.written_blocks),
+    }
+    yield from _pairs(pairs, view)
+
+
+def _platform(platform: Platform, view: View) -> Iterator[str]:
+    yield from _pairs({
+        "host": " ".join(filter(None, (platform.network_name, platform.ip_addr))),
+        "system": " ".join(filter(None, (platform.system_name, platform.release, platform.distribution))),
+        "machine": " ".join(filter(None, (platform.machine, platform.architecture_bits))),
+        "processor": platform.processor,
+        "cores": value_text(platform.cores),
+        "memory": size_text(platform.memory),
+    }, view)
+
+
+def _dependencies(dependencies: Iterable[Dependency]) -> Iterator[str]:
+    known = list(dependencies)
+    names = [visible(each.name) for each in known]
+    versions = [visible(each.version or "unknown") + ("*" if each.diff else "") for each in known]
+    first = max(map(cells, names), default=0)
+    second = max(map(cells, versions), default=0)
+    for each, name, version in zip(known, names, versions, strict=True):
+        place = visible(each.path)
+        yield f"{name}{' ' * (first - cells(name))}  {version}{' ' * (second - cells(version))}  {place}"
+
+
+def _about(record: Record) -> dict[str, str]:
+    data = {"data store": record.datastore, "input data store": record.input_datastore}
+    return {
+        "id": record.id,
+        "project": record.project,
+        "folder": record.working_directory,
+        "parent run": record.parent or "",
+        **{
+            name: " ".join([choice.name, *(f"{key}={value_text(value)}" for key, value in choice.options.items())])
+            for name, choice in data.items() if choice is not None
+        },
+        **{f"{name} version": version for name, version in record.tools.items()},
+    }
+
+
+def _pairs(pairs: Mapping[str, Any], view: View) -> Iterator[str]:
+    told = [(visible(name), visible(str(value))) for name, value in pairs.items() if value not in ("", None)]
+    width = max((cells(name) for name, _ in told), default=0)
+    for name, value in told:
+        yield f"{paint(name, 'dim', view.color)}{' ' * (width - cells(name))}  {value}"

@@ -1,0 +1,264 @@
+"""One run, from the words that the user typed to the record in the store.
+
+`execute` reads like the paragraph in the manual: what must be known before the program starts (label, code,
+parameters, what is in the data folder) is found out before; what can wait (machine, environment, digests of inputs) is
+found out while it runs; outputs are looked at when it has ended.  At each change of state the record's document is
+written to the run folder, so that whatever kills us, no run is lost (`taking_in` finds it).
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import count
+
+import sumatra
+from sumatra import capture, programs
+from sumatra.datastore import DataStore, Snapshot
+from sumatra.errors import LabelTaken, NoSuchRecord, ProjectError, RecordStoreError, SumatraError, UsageError
+from sumatra.launch import Ended, Plan, get_launcher
+from sumatra.records import Choice, DataKey, Finding, Process, Record, new_id
+from sumatra.recordstore import RecordStore
+from sumatra.runs import code, ending
+from sumatra.runs.folder import RunFolder
+from sumatra.runs.shadow import Shadow
+from sumatra.runs.words import Understood, understand
+from sumatra.runs.workshop import Workshop
+from sumatra.settings import Settings, parse_size
+
+__all__ = ["Done", "Request", "Workshop", "check_label", "execute", "new_label"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the user asks for."""
+
+    arguments: Sequence[str]  #: what follows the program and its script
+    program: Sequence[str]  #: the program with its options and its script
+    main_file: str | None = None  #: the script, where the user or the settings name it
+    label: str | None = None
+    reason: str = ""
+    tags: frozenset[str] = frozenset()
+    stdin_file: str | None = None
+    stdout_file: str | None = None
+    take_values: bool = True
+    look_for_parameters: bool = True
+    launch_mode: Choice = field(default=Choice("serial"))
+    repeats: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of it."""
+
+    record: Record
+    ended: Ended
+    saved: bool  #: False when the record waits in its folder for the store to come back
+    trouble: str = ""  #: why it was not saved
+
+
+def check_label(label: str) -> str:
+    """Return *label* if it can be one, or raise `UsageError`."""
+    odd = [character for character in label if not character.isprintable()]
+    if not label.strip() or label != label.strip() or odd or label.startswith("-") or label == "last":
+        raise UsageError(
+            f"{label!r} can't be a label", "take printable text that doesn't begin with - or a space and isn't 'last'"
+        )
+    from sumatra.files import file_name
+
+    if len(file_name(label)) > 200:
+        raise UsageError(f"the label {label[:20]!r}… is too long", "take less than 200 letters")
+    return label
+
+
+def new_label(settings: Settings, now: datetime) -> str:
+    """Return a label made as the project makes them; it need not be free."""
+    if settings.label_generator == "uuid":
+        return new_id().replace("-", "")[-12:]
+    return check_label(now.strftime(settings.timestamp_format))
+
+
+def execute(request: Request, workshop: Workshop) -> Done:
+    """Run what *request* asks for, keep the record, and tell what came of it.
+
+    Raises a `SumatraError` only if the program was not started; from then on troubles are findings in the record.
+    """
+    now = datetime.now().astimezone()
+    launcher = get_launcher(request.launch_mode.name, request.launch_mode.options)
+    environment = dict(os.environ)
+    executable, main_file = programs.describe([*request.program, *request.arguments], os.getcwd(), environment)
+    main_file = request.main_file or main_file
+    found = code.look(
+        os.getcwd(), policy=workshop.settings.on_changed, store=workshop.objects, main_file=main_file,
+        limits=code.Limits(
+            parse_size(workshop.settings.largest_untracked), parse_size(workshop.settings.largest_untracked_total)
+        ),
+        passed_over=(workshop.folder, *_data_folders(workshop)),
+    )
+    with workshop.open_store() as store:
+        folder = _claim(request, workshop, store, now)
+    shadow: Shadow | None = None
+    try:
+        data = _data_for(workshop, folder.label)
+        words = _understand(request, workshop, folder, executable.path, main_file)
+        for warning in words.warnings:
+            workshop.warn(warning)
+        command = launcher.words([*request.program, *words.words])
+        masked, hidden = capture.mask_words(command, workshop.key)
+        record = Record(
+            label=folder.label, timestamp=now, id=new_id(), project=workshop.settings.name,
+            reason=request.reason, tags=request.tags, command=tuple(masked), executable=executable,
+            main_file=main_file, script_arguments=capture.mask(words.script_arguments, workshop.key)[0],
+            working_directory=os.getcwd(), repository=found.repository, version=found.version,
+            diff=capture.mask(found.diff, workshop.key)[0], changes=found.changes,
+            on_changed=workshop.settings.on_changed, parameters=words.parameters,
+            launch_mode=request.launch_mode, datastore=data.choice, input_datastore=workshop.inputs.choice,
+            user=found.user or capture.user(environment), repeats=request.repeats,
+            parent=environment.get("SMT_LABEL"), receipt=(*found.findings, *words.findings, *_hidden(hidden)),
+            tools={"sumatra": sumatra.__version__, "python": ".".join(map(str, sys.version_info[:3]))},
+        )
+        environment["SMT_LABEL"] = folder.label
+        folder.write(record)
+        before = data.snapshot()
+        crowd = ending.Crowd(os.path.dirname(folder.path))
+        shadow = Shadow(record, folder, workshop, _inputs(request, words), before)
+
+        def started(pid: int) -> None:
+            shadow.start(Process(pid, capture.process_start(pid) or 0, capture.boot_id(), os.uname().nodename))
+
+        ended = launcher.run(Plan(
+            words=command, environment=environment, stdout=folder.file("stdout"), stderr=folder.file("stderr"),
+            stdin_file=request.stdin_file, stdout_file=request.stdout_file, started=started,
+        ))
+    except BaseException:
+        if shadow is None or not shadow.has_started:
+            folder.remove()
+        else:
+            folder.unlock()  # the program runs on, and the next command takes its record in
+        raise
+    return _collect(request, workshop, folder, shadow, ended, data, before, crowd)
+
+
+def _hidden(number: int) -> tuple[Finding, ...]:
+    if not number:
+        return ()
+    words = "a word" if number == 1 else f"{number} words"
+    return (Finding("secret-masked", f"{words} of the command looked like secrets and were masked"),)
+
+
+def _data_folders(workshop: Workshop) -> tuple[str, ...]:
+    # Where programs write right into the project's folder, what they write can't be told from new code.
+    return (workshop.data.root,) if workshop.data.root != workshop.root else ()
+
+
+def _data_for(workshop: Workshop, label: str) -> DataStore:
+    if workshop.settings.add_label == "none":
+        return workshop.data
+    from sumatra.datastore import get_data_store
+
+    choice = workshop.data.choice
+    return get_data_store(choice.name, {**choice.options, "root": os.path.join(workshop.data.root, label)})
+
+
+def _claim(request: Request, workshop: Workshop, store: RecordStore, now: datetime) -> RunFolder:
+    """Return the folder of a label that nobody else has or gets."""
+    root = os.path.join(workshop.folder, "runs")
+    wanted = check_label(request.label) if request.label is not None else new_label(workshop.settings, now)
+    for number in count(1):
+        label = wanted if number == 1 else f"{wanted}-{number}"
+        folder = RunFolder.create(root, label)
+        if folder is not None:
+            if not _in_store(store, workshop, label):
+                return folder
+            folder.remove()
+        if request.label is not None:
+            raise LabelTaken(f"there is already a record called {label!r}", "choose another label")
+    raise AssertionError("unreachable")
+
+
+def _in_store(store: RecordStore, workshop: Workshop, label: str) -> bool:
+    try:
+        store.get(workshop.settings.name, label)
+    except NoSuchRecord:
+        return False
+    except RecordStoreError as error:
+        workshop.warn(f"the record store can't be reached now, the record will wait for it: {error}")
+        return False
+    return True
+
+
+def _understand(
+    request: Request, workshop: Workshop, folder: RunFolder, executable: str, main_file: str | None
+) -> Understood:
+    known = {os.path.abspath(path) for path in (executable, main_file) if path}
+    return understand(
+        request.arguments, label=folder.label, folder=folder.file("parameters"), store=workshop.objects,
+        look_for_parameters=request.look_for_parameters, take_values=request.take_values,
+        add_label=workshop.settings.add_label, not_inputs=frozenset(known),
+    )
+
+
+def _inputs(request: Request, words: Understood) -> list[tuple[str, str]]:
+    """Return paths of inputs, each with how it was seen."""
+    found = [(path, "argument") for path in words.inputs]
+    if request.stdin_file:
+        found.append((os.path.abspath(request.stdin_file), "stdin"))
+    else:
+        with suppress(OSError):
+            behind = os.readlink("/proc/self/fd/0")
+            if os.path.isfile(behind):
+                found.append((behind, "stdin"))
+    return found
+
+
+def _collect(
+    request: Request, workshop: Workshop, folder: RunFolder, shadow: Shadow, ended: Ended, data: DataStore,
+    before: Snapshot, crowd: ending.Crowd,
+) -> Done:
+    """Complete the record after the program has ended; nothing here may raise."""
+    record = ending.conclude(shadow.join(), ended, folder)
+    try:
+        with suppress(OSError):
+            folder.write(record)
+        record = ending.with_streams(record, folder, workshop.objects)
+        outputs, findings = ending.outputs(data, before, crowd, workshop.progress)
+        if request.stdout_file:
+            outputs = _with_stdout_file(outputs, data, request.stdout_file)
+        record = replace(record, output_data=tuple(outputs), receipt=(*record.receipt, *findings))
+        foreign = folder.foreign_files()
+        if foreign:
+            record = ending.keep_foreign(record, folder, foreign, workshop.objects)
+        record = ending.save(record, workshop.open_store, workshop.settings.name)
+        folder.remove()
+    except (SumatraError, OSError) as error:
+        return _kept_beside(record, ended, folder, workshop, error)
+    return Done(record, ended, saved=True)
+
+
+def _with_stdout_file(outputs: Sequence[DataKey], data: DataStore, path: str) -> list[DataKey]:
+    relative = os.path.relpath(os.path.abspath(path), data.root)
+    if any(key.path == relative for key in outputs):
+        return list(outputs)
+    outside = relative.startswith("..")
+    return [*outputs, *data.generate_keys([os.path.abspath(path) if outside else relative], seen="stdout")]
+
+
+def _kept_beside(
+    record: Record, ended: Ended, folder: RunFolder, workshop: Workshop, error: SumatraError | OSError
+) -> Done:
+    """Leave the record in its folder, for the next command to take in."""
+    finding = Finding("kept-beside", f"the record could not be saved at once: {error}")
+    record = replace(record, receipt=(*record.receipt, finding))
+    try:
+        try:
+            folder.write(record)
+        except OSError:
+            # The disk is full: this file was made for such a moment.
+            os.unlink(os.path.join(workshop.folder, "reserve"))
+            folder.write(record)
+    except OSError as worse:
+        error = ProjectError(f"{error}; nor could it be kept in {folder.path}: {worse.strerror}")
+    folder.unlock()
+    return Done(record, ended, saved=False, trouble=str(error))

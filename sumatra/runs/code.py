@@ -1,0 +1,197 @@
+"""What code was run: version and changes, with the contents of what was changed."""
+
+import os
+import stat
+from dataclasses import dataclass, field
+
+from sumatra.errors import UncommittedChanges, VersionControlError
+from sumatra.files import ContentStore
+from sumatra.records import Change, Finding, Repository
+from sumatra.versioncontrol import ChangedFile, Status, WorkingCopy, find
+
+__all__ = ["Code", "Limits", "look", "looks_secret"]
+
+#: Names of files whose content is never kept: they hold passwords and keys more often than code.
+_SECRET_NAMES = frozenset({
+    ".env", ".netrc", ".pgpass", ".pypirc", ".git-credentials", ".htpasswd", "id_rsa", "id_dsa", "id_ecdsa",
+    "id_ed25519", "credentials", "credentials.json", "secrets.json", "secrets.yaml", "secrets.yml", "secrets.toml",
+})
+_SECRET_ENDINGS = (".pem", ".key", ".p12", ".pfx", ".keystore", ".jks", ".kdbx")
+
+#: Suffixes of what is kept as code where there is no version control.
+_CODE = frozenset(
+    "py pyx pxd ipynb r rmd jl m c h cc cpp cxx hpp cu f f90 f95 f03 for hoc mod ses oc g sli java js ts pl rb lua sh "
+    "bash zsh fish ps1 mk cmake cfg toml ini txt".split()
+)
+_MOST_CODE_FILES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of uncommitted work is kept."""
+
+    one: int  #: bytes
+    together: int  #: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The code as it was when the program started."""
+
+    repository: Repository | None = None
+    version: str | None = None
+    diff: str = ""
+    changes: tuple[Change, ...] = ()
+    user: str = ""
+    findings: tuple[Finding, ...] = field(default=())
+
+
+def looks_secret(path: str) -> bool:
+    """Tell whether a file of that name most probably holds secrets."""
+    name = os.path.basename(path).lower()
+    return name in _SECRET_NAMES or name.startswith(".env.") or name.endswith(_SECRET_ENDINGS)
+
+
+def look(
+    folder: str, *, policy: str, store: ContentStore, limits: Limits, passed_over: tuple[str, ...],
+    main_file: str | None,
+) -> Code:
+    """Return what code lies around *folder*; what was changed goes into *store*.
+
+    *passed_over* are folders (absolute) whose untracked files are data and not code.  Raises `UncommittedChanges` if
+    *policy* is ``error`` and tracked files were changed.
+    """
+    findings: list[Finding] = []
+    try:
+        copy = find(folder)
+        status = copy.status() if copy else None
+    except VersionControlError as error:
+        findings.append(Finding("code-unreadable", f"the code's version isn't known: {error}", error.hint or ""))
+        copy, status = None, None
+    if copy is None or status is None:
+        return _without_version_control(folder, store, limits, passed_over, main_file, findings)
+    return _with_version_control(copy, status, policy, store, limits, passed_over, findings)
+
+
+def _with_version_control(
+    copy: WorkingCopy, status: Status, policy: str, store: ContentStore, limits: Limits,
+    passed_over: tuple[str, ...], findings: list[Finding],
+) -> Code:
+    tracked = [change for change in status.changed if change.kind != "untracked"]
+    if tracked and policy == "error":
+        names = ", ".join(change.path for change in tracked[:5]) + (" …" if len(tracked) > 5 else "")
+        raise UncommittedChanges(
+            f"Code has changed, please commit your changes: {names}",
+            "or let Sumatra keep them: smt configure --on-changed=store-diff",
+        )
+    untracked = [change for change in status.changed if change.kind == "untracked"]
+    wanted = tracked + [change for change in untracked if not _below(os.path.join(copy.root, change.path), passed_over)]
+    if status.version is None:
+        findings.append(Finding("no-commit", "the repository has no commit yet", "git commit"))
+    findings += [Finding("code-note", note) for note in status.notes]
+    return Code(
+        repository=copy.repository(),
+        version=status.version,
+        diff=copy.diff() if tracked and status.version else "",
+        changes=_keep(copy.root, wanted, store, limits, findings),
+        user=copy.user(),
+        findings=tuple(findings),
+    )
+
+
+def _without_version_control(
+    folder: str, store: ContentStore, limits: Limits, passed_over: tuple[str, ...], main_file: str | None,
+    findings: list[Finding],
+) -> Code:
+    found = [ChangedFile(path, "code") for path in _code_below(folder, passed_over)]
+    if main_file and os.path.isfile(main_file):
+        relative = os.path.relpath(main_file, folder)
+        if not any(change.path == relative for change in found):
+            found.append(ChangedFile(relative, "code"))
+    if not any(finding.code == "code-unreadable" for finding in findings):
+        findings.append(Finding(
+            "no-version-control", f"{folder} isn't under version control; the code files in it were kept instead",
+            "git init && git add … && git commit",
+        ))
+    return Code(changes=_keep(folder, found, store, limits, findings), findings=tuple(findings))
+
+
+def _code_below(folder: str, passed_over: tuple[str, ...]) -> list[str]:
+    found: list[str] = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = sorted(
+            name for name in folders
+            if not name.startswith(".") and name not in ("__pycache__", "node_modules", "venv")
+            and not _below(os.path.join(here, name), passed_over)
+        )
+        for name in sorted(names):
+            known = name.rpartition(".")[2].lower() in _CODE or name in ("Makefile", "Snakefile", "Dockerfile")
+            if known and not name.startswith("."):
+                found.append(os.path.relpath(os.path.join(here, name), folder))
+        if len(found) > _MOST_CODE_FILES:
+            return found[:_MOST_CODE_FILES]
+    return found
+
+
+def _below(path: str, folders: tuple[str, ...]) -> bool:
+    return any(path == folder or path.startswith(folder + os.sep) for folder in folders)
+
+
+def _keep(
+    root: str, changed: list[ChangedFile], store: ContentStore, limits: Limits, findings: list[Finding]
+) -> tuple[Change, ...]:
+    kept: list[Change] = []
+    left = limits.together
+    too_large: list[str] = []
+    secret: list[str] = []
+    for change in changed:
+        if change.kind == "deleted":
+            kept.append(Change(change.path, "deleted"))
+            continue
+        path = os.path.join(root, change.path)
+        try:
+            facts = os.lstat(path)
+            mode = _mode(facts.st_mode)
+            if mode is None:
+                continue
+            if mode != "120000" and looks_secret(change.path):
+                secret.append(change.path)
+                kept.append(Change(change.path, change.kind, mode, None, facts.st_size))
+            elif facts.st_size > min(limits.one, left):
+                too_large.append(change.path)
+                kept.append(Change(change.path, change.kind, mode, None, facts.st_size))
+            else:
+                content = _content(path, mode)
+                left -= len(content)
+                kept.append(Change(change.path, change.kind, mode, store.put(content), len(content)))
+        except OSError as error:
+            findings.append(Finding("code-file-unreadable", f"{change.path} can't be read: {error.strerror}"))
+            kept.append(Change(change.path, change.kind))
+    if too_large:
+        findings.append(Finding(
+            "change-too-large", f"not kept, because large: {_some(too_large)}",
+            "commit or ignore them, or smt configure --largest-untracked=SIZE",
+        ))
+    if secret:
+        findings.append(Finding("secret-file", f"not kept, because such files hold secrets: {_some(secret)}"))
+    return tuple(kept)
+
+
+def _content(path: str, mode: str) -> bytes:
+    if mode == "120000":
+        return os.fsencode(os.readlink(path))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        return file.read()
+
+
+def _mode(mode: int) -> str | None:
+    if stat.S_ISLNK(mode):
+        return "120000"
+    if stat.S_ISREG(mode):
+        return "100755" if mode & stat.S_IXUSR else "100644"
+    return "160000" if stat.S_ISDIR(mode) else None
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

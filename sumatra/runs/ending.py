@@ -1,0 +1,191 @@
+"""What is done when a program has ended, whether or not we were there to see it."""
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from sumatra import files
+from sumatra.datastore import DataStore, Snapshot
+from sumatra.errors import LabelTaken, NoSuchRecord
+from sumatra.files import ContentStore
+from sumatra.launch import Ended
+from sumatra.records import DataKey, Finding, Record, Stream
+from sumatra.recordstore import RecordStore
+from sumatra.runs.folder import RunFolder
+
+__all__ = ["Crowd", "conclude", "keep_foreign", "outputs", "save", "shortened", "with_streams"]
+
+_HEAD = 8 * 1024
+_TAIL = 24 * 1024
+
+
+class Crowd:
+    """Tells whether other runs of the project went on at the same time.
+
+    Each run makes and removes a folder beside ours, which changes the time stamp of the folder above.
+    """
+
+    def __init__(self, runs: str) -> None:
+        self._runs = runs
+        self._others = len(os.listdir(runs)) > 1
+        self._stamp = os.stat(runs).st_mtime_ns
+
+    def was_there(self) -> bool:
+        """Whether any other run began, ended or went on since this was made."""
+        try:
+            return self._others or os.stat(self._runs).st_mtime_ns != self._stamp
+        except OSError:
+            return True
+
+
+def conclude(record: Record, ended: Ended, folder: RunFolder) -> Record:
+    """Return *record* with how its program ended."""
+    if ended.signal is not None:
+        status = "killed"
+    else:
+        status = "finished" if ended.exit_status == 0 else "failed"
+    findings = list(record.receipt)
+    if ended.reader_left:
+        findings.append(Finding(
+            "reader-left", "what read the program's output went away before its end, and the program was told so"
+        ))
+    return replace(
+        record, status=status, exit_status=ended.exit_status, duration=ended.duration, resources=ended.resources,
+        signal=_signal_name(ended.signal), process=None, stdout=ended.stdout, stderr=ended.stderr,
+        stdout_stderr=shortened(folder), receipt=tuple(findings),
+    )
+
+
+def _signal_name(number: int | None) -> str | None:
+    if number is None:
+        return None
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number >= signal.SIGRTMIN else str(number)
+
+
+def shortened(folder: RunFolder) -> str:
+    """Return standard output and error as text, the middle left out where it is long."""
+    return "".join(_shortened(folder.file(name)) for name in ("stdout", "stderr"))
+
+
+def _shortened(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= _HEAD + _TAIL:
+                return file.read().decode("utf-8", "replace")
+            head = file.read(_HEAD)
+            file.seek(size - _TAIL)
+            tail = file.read(_TAIL)
+    except OSError:
+        return ""
+    return f"{head.decode('utf-8', 'replace')}\n[… {size - _HEAD - _TAIL} bytes …]\n{tail.decode('utf-8', 'replace')}"
+
+
+def with_streams(record: Record, folder: RunFolder, objects: ContentStore) -> Record:
+    """Move what was printed into the content store; return *record* with its digests."""
+    return replace(
+        record,
+        stdout=_kept(folder.file("stdout"), record.stdout, objects),
+        stderr=_kept(folder.file("stderr"), record.stderr, objects),
+    )
+
+
+def _kept(path: str, stream: Stream | None, objects: ContentStore) -> Stream:
+    try:
+        size = os.path.getsize(path)
+    except OSError:
+        return stream or Stream(0)
+    # A daemon that the program left behind may have written more since it was hashed.
+    if stream is None or stream.digest is None or stream.size != size:
+        digest, read, _ = files.digest_file(path)
+        stream = Stream(read or 0, digest)
+    if stream.size and stream.digest is not None:
+        objects.take(path, stream.digest)
+    return stream
+
+
+def outputs(
+    data: DataStore, before: Snapshot, crowd: Crowd | None,
+    progress: Callable[[int], Callable[[int], None] | None] = lambda size: None,
+) -> tuple[list[DataKey], list[Finding]]:
+    """Return what has appeared or changed in the data folder, with what has to be said about it."""
+    paths = data.new_since(before)
+    findings = []
+    keys = data.generate_keys(paths, progress=progress(_total(data, paths)) if paths else None)
+    if keys and (crowd is None or crowd.was_there()):
+        keys = [replace(key, flags=(*key.flags, "shared")) for key in keys]
+        findings.append(Finding(
+            "concurrent-run",
+            "another run of this project went on at the same time; a file that it wrote may be listed as output here",
+            "give each run a folder of its own: smt configure --addlabel=cmdline",
+        ))
+    if any("not hashed" in key.flags for key in keys):
+        findings.append(Finding("not-hashed", "some outputs have no digest, because hashing was interrupted"))
+    if any("unstable" in key.flags for key in keys):
+        findings.append(Finding("output-unstable", "some outputs went on changing after the program had ended"))
+    return keys, findings
+
+
+def _total(data: DataStore, paths: Sequence[str]) -> int:
+    total = 0
+    for path in paths:
+        try:
+            total += os.lstat(os.path.join(data.root, path)).st_size
+        except OSError:
+            continue
+    return total
+
+
+def keep_foreign(record: Record, folder: RunFolder, names: Sequence[str], objects: ContentStore) -> Record:
+    """Keep files that the program wrote into our run folder (beside its parameter file) as outputs."""
+    keys = []
+    for name in names:
+        path = folder.file(name)
+        digest, size, flags = files.digest_file(path)
+        if digest is not None:
+            objects.take(path, digest)
+        keys.append(DataKey(f"{folder.label}/{name}", digest, None, size, flags=flags, seen="run folder"))
+    finding = Finding(
+        "file-in-run-folder",
+        f"the program wrote beside its copied parameter file; kept in the content store: {', '.join(names[:5])}",
+    )
+    return replace(record, output_data=(*record.output_data, *keys), receipt=(*record.receipt, finding))
+
+
+def save(record: Record, open_store: Callable[[], RecordStore], project: str) -> Record:
+    """Put the ended *record* into the store; what the user wrote to it meanwhile stays.  Return what was saved."""
+    with open_store() as store:
+        try:
+            return store.amend(project, record.label, lambda stored: _merged(stored, record))
+        except NoSuchRecord:
+            pass
+        except LabelTaken:
+            record = replace(record, label=_free(store, project, record.label))
+        try:
+            store.save(project, record)
+        except LabelTaken:
+            record = replace(record, label=_free(store, project, record.label))
+            store.save(project, record)
+    return record
+
+
+def _merged(stored: Record, record: Record) -> Record:
+    if stored.id != record.id:
+        raise LabelTaken(f"the label {record.label!r} belongs to another record")
+    if stored.has_ended:
+        return stored
+    return replace(
+        record, tags=stored.tags, outcome=stored.outcome or record.outcome, reason=stored.reason or record.reason
+    )
+
+
+def _free(store: RecordStore, project: str, label: str) -> str:
+    taken = set(store.labels_starting(project, label, most=100_000))
+    number = 2
+    while f"{label}-{number}" in taken:
+        number += 1
+    return f"{label}-{number}"

@@ -1,0 +1,27 @@
+"""What a run needs of its project."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sumatra.datastore import DataStore
+from sumatra.files import ContentStore
+from sumatra.recordstore import RecordStore
+from sumatra.settings import Settings
+
+__all__ = ["Workshop"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What a run needs of its project."""
+
+    settings: Settings
+    folder: str  #: ``.smt``
+    root: str  #: the folder that ``.smt`` lies in
+    open_store: Callable[[], RecordStore]
+    data: DataStore
+    inputs: DataStore
+    objects: ContentStore
+    key: bytes  #: for masking secrets
+    warn: Callable[[str], None] = field(default=lambda sentence: None)
+    progress: Callable[[int], Callable[[int], None] | None] = field(default=lambda size: None)

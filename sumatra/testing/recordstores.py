@@ -1,0 +1,2 @@
+def a_record(**k): pass
+class RecordStoreContract: pass

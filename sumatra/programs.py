@@ -271,10 +271,14 @@ def _place_for_r(words: Sequence[str]) -> int | None:
 
 def _options(program: Program, words: Sequence[str]) -> Sequence[str]:
     """Return the options before ``-m MODULE`` and the like, where there is no script."""
-    for place, word in enumerate(words[1:], 1):
-        if not word.startswith("-") or word in program.ends:
-            return words[1:place]
-    return words[1:]
+    place = 1
+    while place < len(words):
+        word = words[place]
+        step = (2 if word in program.takes else 1) if program.by_suffix else _step(program, word)
+        if not word.startswith("-") or word == "-" or word in program.ends or step == 0:
+            break
+        place += step
+    return words[1:place]
 
 
 def _interpreter(path: str) -> list[str]:

@@ -223,9 +223,8 @@ def _compiled(pattern: str) -> Callable[[], re.Pattern[str]]:
 
 
 _ordinary = _compiled(_ORDINARY)
-_private_key = _compiled(
-    r"(?s)(?P<secret>-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z))"
-)
+_KIND = r"[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
+_private_key = _compiled(rf"(?s)(?P<secret>-----BEGIN {_KIND}.*?(?:-----END {_KIND}|\Z))")
 _template = _compiled(r"\s|\{[^}]*\}|\$\{?\w|%[s(]|<\w+>")
 _literal = _compiled(r"(?=.*\d)(?![A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$)[^(){}\[\]]+")
 _url = _compiled(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")

@@ -10,6 +10,7 @@ Without a label, the most recent run is meant. A tag is one whole piece of text.
 import argparse
 
 from sumatra.cli.terminal import project_here
+from sumatra.projects import check_tag
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Tag each record, or none if one of them isn't there."""
+    check_tag(args.tag)
     project = project_here()
     labels = [project.get_record(label).label for label in args.labels or ["last"]]
     for label in labels:

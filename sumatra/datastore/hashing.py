@@ -68,7 +68,7 @@ def _in_threads(
             if progress is not None:
                 progress(count)
 
-    def work() -> None:
+    def work(ended: threading.Event) -> None:
         try:
             while not failures:
                 with lock:
@@ -78,17 +78,17 @@ def _in_threads(
                 found[index] = files.digest_file(paths[index], tell)
         except BaseException as failure:  # noqa: BLE001  it is raised again by the thread that waits for us
             failures.append(failure)
+        finally:
+            ended.set()
 
-    threads = [
-        threading.Thread(target=work, daemon=True) for _ in range(min(_MOST_THREADS, os.cpu_count() or 1, len(indices)))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    ends = [threading.Event() for _ in range(min(_MOST_THREADS, os.cpu_count() or 1, len(indices)))]
+    for ended in ends:
+        threading.Thread(target=work, args=(ended,), daemon=True).start()
+    for ended in ends:
         try:
-            thread.join()
+            ended.wait()  # unlike join, which takes an interrupted thread for one that has ended (Python 3.11)
         except KeyboardInterrupt as interrupt:
             failures.append(interrupt)
-            thread.join(1.0)  # a read from a dead server may never return
+            ended.wait(1.0)  # a read from a dead server may never return
     if failures:
         raise failures[0]

@@ -45,6 +45,9 @@ def _head(text: str, room: int) -> str:
 
 def wrap(text: str, width: int) -> Iterator[str]:
     """Yield *text* as lines of at most *width* columns, broken between words where that can be."""
+    if cells(text) <= width:
+        yield text
+        return
     line = ""
     for word in text.split(" "):
         while cells(word) > width:

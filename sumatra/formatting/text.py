@@ -25,6 +25,7 @@ _RIGID = frozenset({"label", "status", "timestamp", "duration", "version", "size
 _RIGHT = frozenset({"duration", "size"})
 #: rows whose lines are never broken
 _AS_IT_IS = frozenset({"Label", "Command", "Script_Arguments", "Parameters", "Input_Data", "Output_Data"})
+_ROW_STYLES = {"Label": "bold", "Receipt": "yellow"}
 _LEAST = 10  #: columns that any other column keeps
 _SENTENCES = {"reason": 16, "outcome": 16}  #: those keep more
 _FILES = 20  #: how many files of a record are listed on a terminal
@@ -63,11 +64,11 @@ def block(record: Record, view: View, *, brief: bool = False) -> Iterator[str]:
         if width is not None and name not in _AS_IT_IS:
             lines = [piece for line in lines for piece in wrap(line, width)]
         key = paint(f"{name:{_KEY}}:", "dim", view.color)
-        more = paint(f"{'':{_KEY}}:", "dim", view.color)
-        style = {"Label": "bold", "Status": status_style(record), "Receipt": "yellow"}.get(name)
-        for number, line in enumerate(lines):
+        style = status_style(record) if name == "Status" else _ROW_STYLES.get(name)
+        for line in lines:
             line = paint(line, style, view.color) if style else line
-            yield f"{more if number else key} {line}".rstrip() + "\n"
+            yield f"{key} {line}".rstrip() + "\n"
+            key = paint(f"{'':{_KEY}}:", "dim", view.color)
 
 
 def _table(records: Iterable[Record], view: View) -> Iterator[str]:

@@ -10,7 +10,7 @@ from sumatra.formatting.rows import duration_text, literal, size_text, value_tex
 from sumatra.formatting.text import block
 from sumatra.records import DataKey, Dependency, Platform, Record, Resources
 
-__all__ = ["describe_parameters", "record_view"]
+__all__ = ["describe_parameters", "receipt", "record_view"]
 
 _PLAIN = View()
 _MARGIN = "  "
@@ -60,6 +60,14 @@ def describe_parameters(record: Record, view: View = _PLAIN, *, only_changed: bo
         marked = name in changed and not only_changed
         line = f"{text}{' ' * (width - cells(text))} = {visible(literal(value))}{'  *' * marked}"
         yield paint(line, "yellow", view.color) if marked else line
+
+
+def receipt(record: Record, view: View = _PLAIN) -> Iterator[str]:
+    """Yield what could not be captured of *record*, with what to do about it, piece by piece."""
+    if not record.receipt:
+        yield "Nothing is missing.\n"
+    for line in _receipt(record, view):
+        yield line + "\n"
 
 
 def _receipt(record: Record, view: View) -> Iterator[str]:

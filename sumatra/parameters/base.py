@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 from sumatra.errors import ParameterError
 from sumatra.files import write_atomically
-from sumatra.parameters.text import MOST_BYTES, Edit, decode, read_file
+from sumatra.parameters.text import Edit, decode, read_file
 from sumatra.parameters.values import (
     Path,
     Unreadable,
@@ -55,7 +55,7 @@ class ParameterSet(ABC):
     type: ClassVar[str]  #: name of the format: ``simple``, ``json`` …
     suffix: ClassVar[str]  #: of files of this format, with the dot
     _empty: ClassVar[str] = ""  #: a text without parameters
-    _most: ClassVar[int] = MOST_BYTES  #: characters that a text may have
+    _most: ClassVar[int] = 1_000_000  #: characters that a text may have: where Python reads, that takes a second
     _any_bytes: ClassVar[bool] = False  #: whether texts of this format needn't be UTF-8
 
     def __init__(self, initialiser: "str | os.PathLike[str] | Mapping[str, Any]" = "") -> None:
@@ -169,8 +169,8 @@ class ParameterSet(ABC):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd about the text, in sentences: names that occur twice, an encoding that had to be guessed."""
-        return tuple(self._warnings)
+        """What is odd about the text, in at most ten sentences: names that occur twice, a guessed encoding."""
+        return tuple(dict.fromkeys(self._warnings))[:10]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the values in the types that JSON has, groups within groups.
@@ -316,7 +316,7 @@ class ParameterSet(ABC):
         except ParameterError:
             raise Unreadable(f"the format {self.type} has no place for it there") from None
         if not same(new._values, expected):
-            raise Unreadable("not just that would change, as something else refers to it, or it can't be written as such")
+            raise Unreadable("more than that would change, or it would be read as something else")
         return new
 
     def update(self, values: "Mapping[str, Any] | ParameterSet", **more: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sumatra.parameters.base import ParameterSet
 from sumatra.parameters.text import Edit
-from sumatra.parameters.values import Path, Unreadable
+from sumatra.parameters.values import MOST_VALUES, Path, Unreadable
 
 __all__ = ["BACKEND", "ConfigParserParameterSet"]
 
@@ -70,6 +70,8 @@ class ConfigParserParameterSet(ParameterSet):
                 self._sections[section] = line.end()
                 indent = column
             position = line.end()
+            if len(self._options) > MOST_VALUES:
+                raise Unreadable(f"there are more than {MOST_VALUES} values: this is data, not parameters", position)
         for (section, name), option in self._options.items():
             values[section][name], end = _value(text, option.value, option.end)
             self._options[section, name] = option._replace(end=end)

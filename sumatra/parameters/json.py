@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sumatra.parameters.base import ParameterSet
-from sumatra.parameters.text import Edit, insertion, removal
+from sumatra.parameters.text import MOST_BYTES, Edit, insertion, removal
 from sumatra.parameters.values import Path, Unreadable
 
 __all__ = ["BACKEND", "JSONParameterSet"]
@@ -32,6 +32,7 @@ class JSONParameterSet(ParameterSet):
     type = "json"
     suffix = ".json"
     _empty = "{}\n"
+    _most = MOST_BYTES
 
     def _read(self, text: str) -> dict[str, Any]:
         def group(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

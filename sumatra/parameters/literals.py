@@ -49,7 +49,7 @@ def end_of_value(text: str, start: int, *, to_the_end: bool = False) -> int:
             raise Unreadable("a string begins here and doesn't end", piece.start())
         elif kind in ("line", "comment") and not open_brackets and not to_the_end:
             break
-        parts += kind in ("open", "sign")
+        parts += kind in ("open", "sign", "string")
         if len(open_brackets) > MOST_DEPTH:
             raise Unreadable(f"it is nested more than {MOST_DEPTH} levels deep", piece.start())
         if parts > 3 * MOST_VALUES:

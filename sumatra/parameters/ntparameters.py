@@ -22,7 +22,7 @@ __all__ = ["BACKEND", "NTParameterSet"]
 _CALLS = frozenset(["GammaDist", "NormalDist", "ParameterRange", "ParameterTable", "UniformDist"])
 _NAMES = {"true": True, "false": False, "pi": 3.141592653589793}
 _MOST_FILES = 20
-_MOST_CALLS = 10_000
+_MOST_CALLS = 2_000
 
 
 class _Call(str):
@@ -46,13 +46,12 @@ class NTParameterSet(ParameterSet):
     type = "nt"
     suffix = ".ntparameterset"
     _empty = "{\n}\n"
-    _most = 1_000_000
 
     def _read(self, text: str) -> dict[str, Any]:
         self._files = 0
         self._calls = 0
         values = self._tree(text, self._folder)
-        self._resolved: dict[str, Any] = _resolved(values, values, 0)
+        self._resolved: dict[str, Any] = _resolved(values, values, {})
         measure(self._resolved)
         return values
 
@@ -86,6 +85,8 @@ class NTParameterSet(ParameterSet):
             raise Unreadable(f"there are more than {_MOST_CALLS} functions")
         name = node.func.id
         arguments = [self._argument(argument, folder) for argument in node.args]
+        if any(keyword.arg is None for keyword in node.keywords):
+            raise Unreadable("a ** has no place in a parameter set")
         keywords = {str(keyword.arg): self._argument(keyword.value, folder) for keyword in node.keywords}
         if name in ("url", "ref") and len(arguments) == 1 and isinstance(arguments[0], str) and not keywords:
             return self._included(arguments[0], folder) if name == "url" else _Reference(arguments[0])
@@ -170,15 +171,17 @@ def _start(text: str) -> int:
     return place
 
 
-def _resolved(value: Any, root: dict[str, Any], depth: int) -> Any:
-    """Return *value* with what its references name."""
+def _resolved(value: Any, root: dict[str, Any], known: dict[str, Any], depth: int = 0) -> Any:
+    """Return *value* with what its references name; *known* are those that were looked up before."""
     if depth > MOST_DEPTH:
         raise Unreadable("it is nested too deeply, or its references go round in a circle")
     if isinstance(value, dict):
-        return {name: _resolved(inner, root, depth + 1) for name, inner in value.items()}
+        return {name: _resolved(inner, root, known, depth + 1) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_resolved(inner, root, depth + 1) for inner in value)
-    if isinstance(value, _Reference):
+        return type(value)(_resolved(inner, root, known, depth + 1) for inner in value)
+    if not isinstance(value, _Reference):
+        return value
+    if value not in known:
         path = find(root, value)
         if path is None:
             raise Unreadable(f"ref({str(value)!r}) names nothing")
@@ -186,8 +189,8 @@ def _resolved(value: Any, root: dict[str, Any], depth: int) -> Any:
         parts = target if isinstance(target, list | tuple) else ()
         if isinstance(target, dict) or any(isinstance(part, dict | list | tuple | _Reference) for part in parts):
             raise Unreadable(f"ref({str(value)!r}) names a group, not a value")
-        return target if parts else _resolved(target, root, depth + 1)
-    return value
+        known[value] = _resolved(target, root, known, depth + 1)
+    return known[value]
 
 
 def _made(value: Any, package: Any) -> Any:

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 from sumatra.parameters import literals
 from sumatra.parameters.base import ParameterSet
 from sumatra.parameters.text import Edit, insertion, removal
-from sumatra.parameters.values import Path, Unreadable, at, nearest
+from sumatra.parameters.values import MOST_VALUES, Path, Unreadable, at, nearest
 
 __all__ = ["BACKEND", "SimpleParameterSet"]
 
 _BLANK = re.compile(r"[ \t\f]*+(?:#[^\r\n]*+)?(?:\r\n|\r|\n|\Z)")
+_BLANKS = re.compile(r"(?:[ \t\f]*+(?:#[^\r\n]*+)?(?:\r\n|\r|\n))*+(?:[ \t\f]*+(?:#[^\r\n]*+)?\Z)?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,300}+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?(?=[ \t]*+(?:[#\r\n]|\Z))")
 _NAME = re.compile(r"[ \t\f]*+(?P<name>[^\W\d][\w.-]*+)[ \t]*+=(?!=)[ \t]*+")
 _WHOLE_NAME = re.compile(r"[^\W\d][\w.-]*+")
 
@@ -34,28 +36,39 @@ class SimpleParameterSet(ParameterSet):
     def _read(self, text: str) -> dict[str, Any]:
         values: dict[str, Any] = {}
         self._lines: dict[str, _Line] = {}
-        position = 0
-        while position < len(text):
-            blank = _BLANK.match(text, position)
+        position = count = 0
+        while True:
+            blank = _BLANKS.match(text, position)
             if blank is not None:
                 position = blank.end()
-                continue
+            if position == len(text):
+                break
             named = _NAME.match(text, position)
             if named is None:
                 raise Unreadable("this line isn't of the form name = value", position)
             name = named["name"]
-            end = literals.end_of_value(text, named.end())
-            literal = literals.parse(text[named.end():end], named.end())
+            if name in values:
+                self._warnings.append(f"{name} is there twice; the last one counts")
+            end, values[name] = self._value(text, name, named.end())
             rest = _BLANK.match(text, end)
             if rest is None:
                 raise Unreadable("a value ends here, and the line goes on", end)
-            if name in values:
-                self._warnings.append(f"{name} is there twice; the last one counts")
-            self._warnings += [f"{name} has {inner} twice; the last one counts" for inner in literal.repeated]
-            values[name] = literal.value
             self._lines[name] = _Line(position, named.end(), end, rest.end())
             position = rest.end()
+            count += 1
+            if count > MOST_VALUES:
+                raise Unreadable(f"there are more than {MOST_VALUES} values: this is data, not parameters", position)
         return values
+
+    def _value(self, text: str, name: str, start: int) -> tuple[int, Any]:
+        """Return where the value that begins at *start* ends, and what it is."""
+        number = _NUMBER.match(text, start)
+        if number is not None:  # most values are, and the way through Python's parser is long
+            return number.end(), (int if number[0].lstrip("-").isdecimal() else float)(number[0])
+        end = literals.end_of_value(text, start)
+        literal = literals.parse(text[start:end], start)
+        self._warnings += [f"{name} has {inner} twice; the last one counts" for inner in literal.repeated]
+        return end, literal.value
 
     def _literal_of(self, text: str, name: str | int) -> literals.Literal:
         line = self._lines[str(name)]

@@ -8,7 +8,7 @@ from sumatra.errors import ParameterError
 
 __all__ = ["MOST_BYTES", "Edit", "decode", "insertion", "read_file", "removal"]
 
-#: Size of the largest text that is read as parameters.
+#: Size of the largest file that is read as parameters.
 MOST_BYTES = 10_000_000
 
 

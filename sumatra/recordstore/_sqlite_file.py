@@ -5,7 +5,6 @@ import sqlite3
 import time
 from _thread import get_ident
 from types import TracebackType
-from typing import Self
 
 from sumatra.errors import NewerFormat, RecordStoreError
 from sumatra.recordstore import _sqlite_schema as schema
@@ -23,7 +22,7 @@ _SETTINGS = (
 )
 
 #: By primary result code of SQLite: what went wrong, and what to do.
-_TROUBLES = {
+_TROUBLES: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_BUSY: (
         f"is in use: another process has held it for {_BUSY:.0f} seconds", "wait for it, or end it, and try again"
     ),
@@ -42,8 +41,8 @@ _TROUBLES = {
         "is damaged", "put a copy in its place, or save what is left: sqlite3 OLD .recover | sqlite3 NEW"
     ),
     sqlite3.SQLITE_NOTADB: ("isn't a SQLite database", "put a copy in its place"),
-    sqlite3.SQLITE_NOLFS: ("is too large for this file system", None),
-    sqlite3.SQLITE_TOOBIG: ("can't take a record of a gigabyte", None),
+    sqlite3.SQLITE_NOLFS: ("is too large for this file system", "move it to another one"),
+    sqlite3.SQLITE_TOOBIG: ("can't take a record of a gigabyte", "keep large texts in files"),
 }
 
 
@@ -59,12 +58,20 @@ class Translated:
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, sqlite3.Error):
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            trouble, hint = _TROUBLES.get(code, (f"can't be used: {error}", None))
-            if code == sqlite3.SQLITE_CANTOPEN and os.path.isdir(self.path):
-                trouble, hint = "is a folder, and should be a file", "move the folder away"
+            trouble, hint = _TROUBLES.get(code, (f"can't be used: {error}", "see whether the file is what it should be"))
+            if code == sqlite3.SQLITE_CANTOPEN:
+                trouble, hint = self._why_not_opened() or (trouble, hint)
             raise RecordStoreError(f"the record store {self.path} {trouble}", hint) from error
         if isinstance(error, OSError) and not isinstance(error, RecordStoreError):
             raise RecordStoreError(f"the record store {self.path} can't be used: {error.strerror}") from error
+
+
+    def _why_not_opened(self) -> tuple[str, str] | None:
+        if os.path.isdir(self.path):
+            return "is a folder, and should be a file", "move the folder away"
+        if os.path.exists(self.path) and not os.access(self.path, os.R_OK):
+            return _TROUBLES[sqlite3.SQLITE_PERM]
+        return None
 
 
 class Transaction:
@@ -109,9 +116,6 @@ class StoreFile:
     def __init__(self, path: str) -> None:
         self.path = path
         self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
-
-    def __enter__(self) -> Self:
-        return self
 
     def reader(self) -> sqlite3.Connection | None:
         """Return a connection for reading, or None if nothing was ever written."""

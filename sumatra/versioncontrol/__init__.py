@@ -41,6 +41,8 @@ def find(folder: str) -> WorkingCopy | None:
 
 def checkout(url: str, folder: str) -> WorkingCopy:
     """Return a new working copy of *url* in *folder*, made by the first system that can read it."""
+    from sumatra.versioncontrol._urls import scrub
+
     complaints = []
     for name in BACKENDS:
         backend: type[WorkingCopy] = plugins.load(__name__, name).BACKEND
@@ -48,4 +50,4 @@ def checkout(url: str, folder: str) -> WorkingCopy:
             return backend.checkout(url, folder)
         except VersionControlError as error:
             complaints.append(f"{name}: {error}")
-    raise VersionControlError(f"{url} can't be checked out ({'; '.join(complaints)})")
+    raise VersionControlError(f"{scrub(url)} can't be checked out ({'; '.join(complaints)})")

@@ -122,7 +122,7 @@ class GitWorkingCopy(WorkingCopy):
     def user(self) -> str:
         """Return ``user.name`` and ``user.email`` of the configuration, as far as they are set."""
         name, address = self._git.setting("user.name"), self._git.setting("user.email")
-        return f"{name} <{address}>".lstrip() if address else name
+        return printable(f"{name} <{address}>".lstrip() if address else name)
 
     @classmethod
     def checkout(cls, url: str, folder: str) -> Self:

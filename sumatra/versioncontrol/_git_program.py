@@ -141,7 +141,10 @@ def start(root: str, protocols: Iterable[str] = ()) -> Git:
         del environment["GIT_ASKPASS"], environment["GIT_WORK_TREE"]
     without = frozenset(name for name in os.environ if name.startswith("GIT_") and name not in kept)
     first = Git(program, root, {}, {**environment, **_numbered([*_SETTINGS, (_GUARD, "true")])}, without)
-    settings = _parsed(first.say("config", "--list", "-z"))
+    answer = first.ask("config", "--list", "-z", timeout=60.0)
+    if answer.status != 0:
+        raise first.trouble(answer)
+    settings = _parsed(answer.output)
     if _GUARD not in settings:
         raise VersionControlError(
             f"{program} is too old to be kept from running what a repository names", "git 2.31 or later is needed"

@@ -42,7 +42,7 @@ def test_a_kill_at_a_system_call_loses_no_record(call, tmp_path):
 def test_a_program_lives_on_when_smt_is_killed_and_its_record_follows(project, smt):
     watcher = subprocess.Popen(
         [*SMT, "run", "-l", "orphan", "--", "sh", "-c", "touch Data/begun; sleep 1.5; echo late; touch Data/done"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
     )
     wait_for(project / "Data" / "begun")
     time.sleep(0.5)

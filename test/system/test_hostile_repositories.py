@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from sumatra.errors import VersionControlError
-from sumatra.versioncontrol import find
+from sumatra.versioncontrol import _git_program, find
 from sumatra.versioncontrol._git import GitWorkingCopy
 
 pytestmark = pytest.mark.needs("git")
@@ -366,6 +366,20 @@ def test_nothing_that_the_repository_names_is_started(name: str, trap: Trap, tmp
     assert trap.trace.exists(), "this attack has lost its teeth"
 
 
+@pytest.mark.parametrize("lock", ["GIT_ALLOW_PROTOCOL", "GIT_NO_LAZY_FETCH"])
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name.startswith("partial clone")])
+def test_either_lock_on_fetching_holds_alone(
+    name: str, lock: str, trap: Trap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older git knows only one of them."""
+    monkeypatch.delitem(_git_program._ENVIRONMENT, lock)
+    repository, _ = ATTACKS[name](tmp_path / "here", trap.command)
+    copy = GitWorkingCopy.create(str(repository))
+    with pytest.raises(VersionControlError):
+        copy.content("main.py")
+    assert not trap.trace.exists()
+
+
 @pytest.mark.parametrize("environment", [
     {"GIT_CONFIG_PARAMETERS": "'core.fsmonitor={command}'"},
     {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.fsmonitor", "GIT_CONFIG_VALUE_0": "{command}"},
@@ -391,8 +405,9 @@ def test_what_the_callers_environment_says_about_repositories_is_left_out(
     assert trap.trace.exists()
 
 
+@pytest.mark.parametrize("where", ["[init]\n templateDir = {template}", "[core]\n hooksPath = {template}/hooks"])
 def test_the_users_own_filters_and_hooks_are_not_lent_to_a_repository_that_is_copied(
-    trap: Trap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str, trap: Trap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = make(tmp_path / "r")
     (repository / ".gitattributes").write_text("* filter=x\n")
@@ -402,7 +417,7 @@ def test_the_users_own_filters_and_hooks_are_not_lent_to_a_repository_that_is_co
     template.mkdir(parents=True)
     shutil.copy(trap.command, template / "post-checkout")
     own = tmp_path / "gitconfig"
-    own.write_text(f'[filter "x"]\n smudge = {trap.command}\n[init]\n templateDir = {template.parent}\n')
+    own.write_text(f'[filter "x"]\n smudge = {trap.command}\n{where.format(template=template.parent)}\n')
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(own))
     copy = GitWorkingCopy.checkout(str(repository), str(tmp_path / "copied"))
     assert not trap.trace.exists()

@@ -402,7 +402,7 @@ def test_many_files_are_cut_on_a_terminal_only() -> None:
 
 
 SINKS = [(name, mode) for name in BACKENDS for mode in MODES]
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def hostile(function: object) -> object:

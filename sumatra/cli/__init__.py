@@ -72,7 +72,9 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except SystemExit as end:  # argparse, on --help and on words that don't fit
-        return _status(module, end.code) if isinstance(end.code, int) and end.code else int(bool(end.code))
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return _status(module, end.code if isinstance(end.code, int) else 1) if end.code else 0
     except RecursionError:
         _complain(SumatraError("something is nested too deeply to be read"))
         return _status(module, 1)

@@ -39,6 +39,7 @@ _KINDS = {
 }
 _BOM = "\ufeff"
 _MISSING = object()
+_INFINITY = float("inf")
 
 
 class ParameterSet(ABC):
@@ -368,7 +369,10 @@ class ParameterSet(ABC):
                 return int(text, base)
             except ValueError:
                 pass
-        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        number = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        if number in (_INFINITY, -_INFINITY) and "inf" not in text.lower():
+            raise ValueError(text)
+        return number
 
     def _typed_float(self, text: str) -> float:
         return float(self._typed_number(text))

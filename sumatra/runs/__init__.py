@@ -129,7 +129,7 @@ def execute(request: Request, workshop: Workshop) -> Done:
             shadow.start(Process(pid, capture.process_start(pid) or 0, capture.boot_id(), os.uname().nodename))
 
         ended = launcher.run(Plan(
-            words=command, environment=environment, stdout=folder.file("stdout"), stderr=folder.file("stderr"),
+            words=[*request.program, *words.words], environment=environment, stdout=folder.file("stdout"), stderr=folder.file("stderr"),
             stdin_file=request.stdin_file, stdout_file=request.stdout_file, started=started,
         ))
     except BaseException:

@@ -65,7 +65,7 @@ def test_a_light_command_loads_no_heavy_module(words, tmp_path):
     assert loaded_by(words, tmp_path) & HEAVY == set()
 
 
-@pytest.mark.parametrize("words", [["list"], ["list", "-T"], ["list", "tau_m > 10"], ["info"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["list"], ["list", "-T"], ["list", "tau_m > 10"], ["view"]], ids=" ".join)
 def test_listing_records_loads_no_heavy_module(words, project, smt):
     assert smt("run", "--", "true").status == 0
     assert loaded_by(words, project) & HEAVY == set()

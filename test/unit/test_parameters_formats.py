@@ -12,7 +12,9 @@ import sumatra.parameters
 from sumatra.errors import NoSuchPlugin, ParameterError
 from sumatra.parameters import BACKENDS, build_parameters, parse
 
-SIMPLE = "# a neuron\ntau_m = 10.0  # ms\nn = 3\nname = 'a # b'\nsizes = [1, 2]\npair = (1, 2)\nseed = None\non = True\n"
+SIMPLE = (
+    "# a neuron\ntau_m = 10.0  # ms\nn = 3\nname = 'a # b'\nsizes = [1, 2]\npair = (1, 2)\nseed = None\non = True\n"
+)
 
 
 def test_simple_values_are_python_literals():
@@ -31,8 +33,8 @@ def test_brackets_go_on_over_lines():
 @pytest.mark.parametrize(
     "value",
     [
-        '__import__("os").system("touch PWNED")', "undefined_name", "1/0", "2**3", "[x for x in (1,)]", "lambda: 1", "f'{1}'",
-        "open('PWNED', 'w')", "007", "1; y = 2", "", "'open", "(1", "1)", "b'x'", "...", "{**{}}", "{1, 2}", "1 2",
+        '__import__("os").system("touch PWNED")', "undefined_name", "1/0", "2**3", "[x for x in (1,)]", "lambda: 1",
+        "f'{1}'", "open('PWNED', 'w')", "007", "1; y = 2", "", "'open", "(1", "1)", "b'x'", "...", "{**{}}", "{1, 2}", "1 2",
     ],
 )  # fmt: skip
 def test_what_is_no_literal_is_refused_and_not_run(value, tmp_path, monkeypatch):
@@ -114,7 +116,7 @@ def test_neurotools_sets_are_read_without_the_package():
         "# model\n{'a': 1, \"b\": {'c': ref('a'), 'd': -pi, 'on': true},\n 'r': ParameterRange([1, 2]),\n"
         " 'n': NormalDist(mean=0.5, std=1), 's': ParameterSet({'x': 2})}\n"
     )
-    code = f"import sys; from sumatra.parameters import parse; p = parse({text!r}, 'nt'); print('parameters' in sys.modules)"
+    code = f"import sys; from sumatra.parameters import parse; parse({text!r}, 'nt'); print('parameters' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
     assert parse(text, "nt").flat() == {
         "a": 1, "b.c": 1, "b.d": -math.pi, "b.on": True, "r": "ParameterRange([1, 2])",

@@ -20,6 +20,8 @@ def test_a_written_page_is_up_to_date(path):
 def test_each_finding_of_a_receipt_is_explained():
     used = set()
     for source in (ROOT / "sumatra").rglob("*.py"):
+        if "testing" in source.parts:
+            continue
         used |= set(re.findall(r'Finding\(\s*"([a-z-]+)"', source.read_text(encoding="utf-8")))
     page = (ROOT / "doc" / "reference" / "receipt.rst").read_text(encoding="utf-8")
     explained = set(re.findall(r"^``([a-z-]+)``$", page, re.MULTILINE))

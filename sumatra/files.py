@@ -4,7 +4,6 @@ Digests are told as ``sha256:HEX``, so that anybody can check them with ``sha256
 """
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -31,6 +30,8 @@ class Digest(NamedTuple):
 
 def digest_bytes(content: bytes) -> str:
     """Return the digest of *content*."""
+    import hashlib  # 3 ms that listing records shouldn't pay
+
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
@@ -58,6 +59,8 @@ def digest_file(path: str, progress: Callable[[int], None] | None = None) -> Dig
 
 
 def _digest_descriptor(descriptor: int, progress: Callable[[int], None] | None) -> Digest:
+    import hashlib
+
     buffer = bytearray(min(_CHUNK, max(os.fstat(descriptor).st_size + 1, 4096)))
     view = memoryview(buffer)
     for _ in range(_TRIES):

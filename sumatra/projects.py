@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sumatra import files, settings
 from sumatra.datastore import DataStore, get_data_store
@@ -18,11 +18,14 @@ from sumatra.errors import LabelTaken, NoSuchProject, NoSuchRecord, ProjectError
 from sumatra.files import ContentStore
 from sumatra.records import STATUS_TAGS, Choice, DataKey, Parameters, Record
 from sumatra.recordstore import RecordStore, open_store
-from sumatra.runs import Done, Request, Workshop, execute, new_label
-from sumatra.runs.draft import Draft
-from sumatra.runs.taking_in import take_in
 from sumatra.selection import EVERYTHING, Selection, has_tag, parse_query
 from sumatra.settings import Settings
+
+if TYPE_CHECKING:
+    # Loaded when something is run: listing records has to be instant.
+    from sumatra.runs import Done, Request
+    from sumatra.runs.draft import Draft
+    from sumatra.runs.workshop import Workshop
 
 __all__ = ["Project", "init_project", "load_project", "load_simulation_project"]
 
@@ -143,7 +146,7 @@ class Project:
         """The store of the project's records, open until `close`; what earlier runs left is in it."""
         if self._store is None:
             self._store = self._open_store()
-            take_in(self._workshop())
+            self._take_in()
         return self._store
 
     @property
@@ -171,12 +174,25 @@ class Project:
             return open_store(address)
         return open_store(self._absolute(address))
 
-    def _workshop(self) -> Workshop:
+    def _workshop(self) -> "Workshop":
+        from sumatra.runs.workshop import Workshop
+
         return Workshop(
             settings=self.settings, folder=self.folder, root=self.path, open_store=self._open_store,
             data=self.data_store, inputs=self.input_datastore, objects=self.objects, key=self._key(),
             warn=self.warn, progress=self.progress,
         )
+
+    def _take_in(self) -> None:
+        """Put into the store what runs have left, if there is any."""
+        try:
+            waits = bool(os.listdir(os.path.join(self.folder, "runs")))
+        except OSError:
+            return
+        if waits:
+            from sumatra.runs.taking_in import take_in
+
+            take_in(self._workshop())
 
     def _key(self) -> bytes:
         """Return the project's own key for masking secrets; made with the project, never in a record."""
@@ -275,30 +291,33 @@ class Project:
 
     # -- running ---------------------------------------------------------------------------------------------------
 
-    def run(self, request: Request) -> Done:
+    def run(self, request: "Request") -> "Done":
         """Run what *request* asks for and keep it on record."""
+        from sumatra.runs import execute
+
         files.make_private(os.path.join(self.folder, "runs"))
-        workshop = self._workshop()
-        done = execute(request, workshop)
+        done = execute(request, self._workshop())
         if done.saved:
-            take_in(workshop)
+            self._take_in()
         return done
 
     def request(
         self, words: Sequence[str], *, whole: bool = False, executable: str | None = None, main_file: str | None = None,
         **rest: Any,
-    ) -> Request:
+    ) -> "Request":
         """Return what has to be run for *words*.
 
         With *whole* they are the command. Otherwise the program and script named here, or else in the settings, go
         before them; where neither is named, the words are the command again.
         """
         from sumatra import programs
+        from sumatra.runs import Request
 
         chosen = self.settings
         rest.setdefault("take_values", not chosen.plain)
         rest.setdefault("look_for_parameters", not chosen.ignore_parameters)
-        rest.setdefault("launch_mode", Choice(chosen.launch_mode, {"options": chosen.launch_mode_options}))
+        options = {"options": chosen.launch_mode_options} if chosen.launch_mode_options else {}
+        rest.setdefault("launch_mode", Choice(chosen.launch_mode, options))
         main = main_file or (chosen.main_file if not executable or chosen.main_file else None) or None
         program = shlex.split(executable or chosen.executable)
         if main_file and not executable and chosen.main_file != main_file:
@@ -344,11 +363,13 @@ class Project:
         executable: Any = "default", repository: Any = "default", main_file: str | None = "default",
         version: str = "current", launch_mode: Any = "default", diff: str = "", label: str | None = None,
         reason: str | None = None, timestamp_format: str = "default",
-    ) -> Draft:
+    ) -> "Draft":
         """Return a record in the making, for a script that keeps its own book; `add_record` puts it into the store.
 
         Code, machine and user are those of now.  *parameters* is a parameter set or a mapping.
         """
+        from sumatra.runs import new_label
+        from sumatra.runs.draft import Draft
         from sumatra.runs.scripts import begin
 
         chosen = self.settings
@@ -378,9 +399,9 @@ class Project:
             label = f"{wanted}-{number}"
         return label
 
-    def add_record(self, record: Record | Draft) -> Record:
+    def add_record(self, record: "Record | Draft") -> Record:
         """Put *record* into the store."""
-        if isinstance(record, Draft):
+        if not isinstance(record, Record):
             record = record.finish()
         self.record_store.save(self.name, record)
         return record

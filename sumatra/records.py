@@ -146,7 +146,7 @@ class DataKey:
     size: int | None = None
     mimetype: str | None = None
     encoding: str | None = None
-    seen: str = ""  #: by what: ``scan``, ``argument``, ``stdin``, ``stdout``
+    seen: str = ""  #: by what: ``scan``, ``argument``, ``parameter``, ``stdin``, ``stdout``
     flags: tuple[str, ...] = ()
 
     @property

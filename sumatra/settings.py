@@ -90,7 +90,7 @@ def _checked(found: Mapping[str, Any], path: str) -> Settings:
         raise ProjectError(f"{path} doesn't say its schema", f"it should begin with: schema = {SCHEMA}")
     if schema > SCHEMA:
         raise NewerFormat(f"{path} was written by a later version of Sumatra (schema {schema})", "upgrade Sumatra")
-    values = {}
+    values: dict[str, Any] = {}
     for name, value in found.items():
         if name not in SETTINGS:
             continue  # a later version's, or the user's own: not ours to judge

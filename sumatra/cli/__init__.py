@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
     from types import ModuleType
 
-__all__ = ["BACKENDS", "main"]
+__all__ = ["BACKENDS", "main", "parser_for"]
 
 BACKENDS = {
     "init": Backend(".init", "start a project in this folder"),
@@ -53,7 +53,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if command in ("", "-h", "--help", "--version"):
             words, command = [command], "version" if command == "--version" else "help"
         module = plugins.load(__name__, command)
-        parser = _parser(command, module)
+        parser = parser_for(command, module)
         module.arguments(parser)
         parse = getattr(module, "parse", None)
         args = parse(parser, words[1:]) if parse else parser.parse_args(words[1:])
@@ -82,12 +82,21 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fault(error, words)
 
 
-def _parser(command: str, module: "ModuleType") -> "argparse.ArgumentParser":
+def parser_for(command: str, module: "ModuleType") -> "argparse.ArgumentParser":
     import argparse
 
+    class Form(argparse.RawDescriptionHelpFormatter):
+        """argparse makes one for each option, and would load shutil to ask for the width each time."""
+
+        def __init__(self, prog: str) -> None:
+            super().__init__(prog, width=width)
+
+    try:
+        width = min(os.get_terminal_size().columns, 120) - 2
+    except OSError:
+        width = 98
     return argparse.ArgumentParser(
-        prog=f"smt {command}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        prog=f"smt {command}", description=module.__doc__, formatter_class=Form, allow_abbrev=False
     )
 
 

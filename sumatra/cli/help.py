@@ -3,7 +3,7 @@
 import argparse
 
 from sumatra import __version__, plugins
-from sumatra.cli import BACKENDS
+from sumatra.cli import BACKENDS, parser_for
 
 _TITLE = "Automated lab notebook for computational experiments, version {version}"
 
@@ -17,10 +17,7 @@ def run(args: argparse.Namespace) -> None:
     """Print help."""
     if args.command:
         module = plugins.load("sumatra.cli", args.command)
-        parser = argparse.ArgumentParser(
-            prog=f"smt {args.command}", description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-        )
+        parser = parser_for(args.command, module)
         module.arguments(parser)
         print(parser.format_help(), end="")
         return

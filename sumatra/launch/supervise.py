@@ -157,7 +157,7 @@ def _take_the_rest(flows: Sequence[Flow]) -> None:
         flow.end()
     while not all(flow.finished for flow in flows):
         moved = sum(flow.pump() for flow in flows)
-        if not moved:
+        if not moved and not all(flow.finished for flow in flows):
             _rest(flows, _IDLE, None)
         for number, _, _ in _fetch_all():
             if number in _LAST_WISHES:

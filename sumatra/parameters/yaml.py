@@ -40,6 +40,7 @@ _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _OLD_KINDS = re.compile(
     r"(?P<truth>(?i:yes|no|on|off))|(?P<time>[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)"
@@ -148,7 +149,7 @@ class YAMLParameterSet(ParameterSet):
             raise Unreadable(str(error)) from None
         if root is None or root.style in ("|", ">") or (isinstance(root.value, dict | list) and not root.style):
             return text
-        return root.value
+        return text if _LEADING_ZERO.fullmatch(text) else root.value
 
 
 BACKEND = YAMLParameterSet
@@ -258,6 +259,8 @@ class _Reader:
                 return int(event.end_mark.index)
             if not isinstance(event, ScalarEvent):
                 raise Unreadable("a name has to be a word", event.start_mark.index)
+            if _known_tag(event) not in (None, "str"):
+                raise Unreadable("a name can't have a tag", event.start_mark.index)
             name = event.value
             start = event.start_mark.index
             inner = self._node(next(self._events), depth + 1)

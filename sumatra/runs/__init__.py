@@ -202,7 +202,7 @@ def _understand(
 
 def _inputs(request: Request, words: Understood) -> list[tuple[str, str]]:
     """Return paths of inputs, each with how it was seen."""
-    found = [(path, "argument") for path in words.inputs]
+    found = list(words.inputs)
     if request.stdin_file:
         found.append((os.path.abspath(request.stdin_file), "stdin"))
     else:

@@ -59,7 +59,7 @@ class Draft:
 
     def add_tag(self, tag: str) -> None:
         """Add *tag* to the record's tags."""
-        self.tags = self.tags | {tag}
+        self._changes["tags"] = frozenset({*self.__getattr__("tags"), tag})
 
     def finish(self) -> Record:
         """Return the record as it is now."""

@@ -27,7 +27,7 @@ class Understood:
     words: tuple[str, ...]  #: what the program gets
     script_arguments: str  #: the same as Sumatra 0.8 tells it
     parameters: Parameters
-    inputs: tuple[str, ...]  #: absolute paths of files among the words
+    inputs: tuple[tuple[str, str], ...]  #: absolute paths of input files, each with how it was seen
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]  #: sentences for the user, now
 
@@ -71,8 +71,12 @@ def understand(
     if add_label == "cmdline":
         replaced.append(label)
     told = [_PLACEHOLDER if index == place else word for index, word in enumerate(replaced)]
-    inputs = _files(replaced, place, not_inputs)
-    return Understood(tuple(replaced), _joined(told), facts, inputs, tuple(findings), tuple(warnings))
+    inputs = {path: "argument" for path in _files(replaced, place, not_inputs)}
+    for path in _files([value for value in facts.flat().values() if isinstance(value, str)], None, not_inputs):
+        inputs.setdefault(path, "parameter")
+    return Understood(
+        tuple(replaced), _joined(told), facts, tuple(inputs.items()), tuple(findings), tuple(warnings)
+    )
 
 
 def _parameter_file(

@@ -37,9 +37,6 @@ _EMPTY_TREE = {
 }
 _PROTOCOLS = ("file", "git", "http", "https", "ssh")
 
-#: A file whose time stamp alone is new has a heading in plumbing's diff, and nothing below it.
-_BARE_HEADING = re.compile(rb"^diff --git [^\n]*\n(?=diff --git |\Z)", re.MULTILINE)
-
 
 class GitWorkingCopy(WorkingCopy):
     """The working tree of a git repository, also a linked one or that of a submodule."""
@@ -259,7 +256,7 @@ class GitWorkingCopy(WorkingCopy):
         )
         if answer.status != 0 and answer.whole:
             raise self._git.trouble(answer)
-        patch = _BARE_HEADING.sub(b"", answer.output).decode("utf-8", "replace")
+        patch = answer.output.decode("utf-8", "replace")
         return patch if answer.whole else patch + "\n[cut here: the patch is too long]\n"
 
     def _branch(self) -> str | None:

@@ -394,6 +394,9 @@ def test_what_the_callers_environment_says_about_repositories_is_left_out(
     settings(hostile, core__fsmonitor=trap.command)
     version = git(repository, "rev-parse", "HEAD")
     (hostile / "other.txt").write_text("x\n")
+    git(hostile, "add", "other.txt")
+    git(hostile, "-c", "core.fsmonitor=false", "commit", "--quiet", "-m", "another version")
+    trap.trace.unlink()
     for name, value in environment.items():
         monkeypatch.setenv(name, value.format(command=trap.command, hostile=hostile))
     look_at_everything(repository)

@@ -28,8 +28,8 @@ program's (``doc/reference/exit-statuses.rst``).
 
 __all__ = [
     "DataStoreError", "LabelTaken", "LaunchError", "MissingExtra", "NewerFormat", "NoSuchPlugin", "NoSuchProgram",
-    "NoSuchProject", "NoSuchRecord", "ParameterError", "ProjectError", "ProjectExists", "QueryError", "RecordStoreError",
-    "SumatraError", "UncommittedChanges", "UsageError", "VersionControlError",
+    "NoSuchProject", "NoSuchRecord", "ParameterError", "ProjectError", "ProjectExists", "QueryError",
+    "RecordStoreError", "SumatraError", "UncommittedChanges", "UsageError", "VersionControlError",
 ]
 
 

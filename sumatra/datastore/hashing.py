@@ -81,14 +81,16 @@ def _in_threads(
         finally:
             ended.set()
 
-    ends = [threading.Event() for _ in range(min(_MOST_THREADS, os.cpu_count() or 1, len(indices)))]
-    for ended in ends:
-        threading.Thread(target=work, args=(ended,), daemon=True).start()
-    for ended in ends:
-        try:
+    ends: list[threading.Event] = []
+    try:
+        for _ in range(min(_MOST_THREADS, os.cpu_count() or 1, len(indices))):
+            ends.append(threading.Event())
+            threading.Thread(target=work, args=(ends[-1],), daemon=True).start()
+        for ended in ends:
             ended.wait()  # unlike join, which takes an interrupted thread for one that has ended (Python 3.11)
-        except KeyboardInterrupt as interrupt:
-            failures.append(interrupt)
+    except KeyboardInterrupt as interrupt:
+        failures.append(interrupt)
+        for ended in ends:
             ended.wait(1.0)  # a read from a dead server may never return
     if failures:
         raise failures[0]

@@ -60,9 +60,9 @@ _GENERAL = frozenset([".param", ".params"])
 #: Suffixes of files that may hold parameters, if that is unmistakable.
 _POSSIBLE = frozenset(["", ".def", ".in", ".inp", ".par", ".parameters", ".prm", ".settings", ".txt"])
 
-_REMARKS = re.compile(r"(?:[ \t]*+(?:[#;][^\r\n]*+)?(?:\r\n|\r|\n))*+[ \t]*+")
-_SECTION = re.compile(r"\[[ \t]*+[^\W\d][\w .:/-]*+\][ \t]*+(?:[#;][^\r\n]*+)?(?:[\r\n]|\Z)")
-_OPTION = re.compile(r"^[ \t]*+[^\W\d][^=:\r\n\[\]]*+=", re.MULTILINE)
+_REMARKS = r"(?:[ \t]*+(?:[#;][^\r\n]*+)?(?:\r\n|\r|\n))*+[ \t]*+"
+_SECTION = r"\[[ \t]*+[^\W\d][\w .:/-]*+\][ \t]*+(?:[#;][^\r\n]*+)?(?:[\r\n]|\Z)"
+_OPTION = r"(?m)^[ \t]*+[^\W\d][^=:\r\n\[\]]*+="
 
 
 def __getattr__(name: str) -> Any:
@@ -131,8 +131,8 @@ def _format_of(path: str, content: bytes) -> str | None:
         return None
     text, _ = decode(content, path, any_bytes=True)
     start = _start(text)
-    if _SECTION.match(text, start):
-        if known or suffix in _GENERAL or (_OPTION.search(text, start) and _fits("config", text)):
+    if re.compile(_SECTION).match(text, start):
+        if known or suffix in _GENERAL or (re.compile(_OPTION).search(text, start) and _fits("config", text)):
             return "config"
     elif text[start:start + 1] == "{" and suffix in _GENERAL:
         return "json" if _fits("json", text) else "nt"
@@ -143,7 +143,7 @@ def _format_of(path: str, content: bytes) -> str | None:
 
 
 def _start(text: str) -> int:
-    remarks = _REMARKS.match(text, 1 if text.startswith("\ufeff") else 0)
+    remarks = re.compile(_REMARKS).match(text, 1 if text.startswith("\ufeff") else 0)
     return remarks.end() if remarks else 0
 
 

@@ -154,7 +154,9 @@ def _keep(
             mode = _mode(facts.st_mode)
             if mode is None:
                 continue
-            if mode != "120000" and looks_secret(change.path):
+            if mode == "160000":  # a submodule at another commit; what was changed in it comes by itself
+                kept.append(Change(change.path, change.kind, mode))
+            elif mode != "120000" and looks_secret(change.path):
                 secret.append(change.path)
                 kept.append(Change(change.path, change.kind, mode, None, facts.st_size))
             elif facts.st_size > min(limits.one, left):

@@ -48,8 +48,8 @@ _SETTINGS = (
 #: Comes back from ``git config --list`` if this git reads the numbered variables.
 _GUARD = "sumatra.guarded"
 
-_FATAL = re.compile(r"^fatal: (.*)$", re.MULTILINE)
-_SAFE_DIRECTORY = re.compile(r"--add safe\.directory (.+)$", re.MULTILINE)
+_FATAL = r"(?m)^fatal: (.*)$"
+_SAFE_DIRECTORY = r"(?m)--add safe\.directory (.+)$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Git:
     def trouble(self, answer: Answer) -> VersionControlError:
         """Return what went wrong, as a sentence."""
         if "dubious ownership" in answer.complaint or "unsafe repository" in answer.complaint:
-            named = _SAFE_DIRECTORY.search(answer.complaint)
+            named = re.search(_SAFE_DIRECTORY, answer.complaint)
             return VersionControlError(
                 f"git doesn't read {self.root}, because it belongs to somebody else",
                 "if you trust the owner: git config --global --add safe.directory "
@@ -109,7 +109,7 @@ class Git:
 
     def said(self, answer: Answer) -> str:
         """Return git's own sentence about what went wrong, without secrets."""
-        found = _FATAL.search(answer.complaint)
+        found = re.search(_FATAL, answer.complaint)
         return scrub_text(found[1] if found else answer.complaint or f"it ended with status {answer.status}")
 
 

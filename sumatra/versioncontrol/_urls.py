@@ -13,22 +13,21 @@ _MASK = "***"
 #: Names of accounts that stand for a service and not for a person; without them an SSH address can't be used.
 _SERVICES = frozenset({"git", "hg", "svn", "bzr", "anonymous"})
 
-_SECRET_NAME = re.compile(
-    r"token|secret|passw|passphrase|passwd|pwd|credential|session|signature|api_?key|auth|jwt|bearer"
-    r"|(?:^|[-_.])(?:key|sig|pat|sid|pass|pw|code)(?:$|[-_.])",
-    re.IGNORECASE,
+_NAME_OF_SECRET = (
+    r"(?i)token|secret|passw|passphrase|passwd|pwd|credential|session|signature|api_?key|auth|jwt|bearer"
+    r"|(?:^|[-_.])(?:key|sig|pat|sid|pass|pw|code)(?:$|[-_.])"
 )
-_TOKEN = re.compile(
+_ACCESS = (
     r"gh[a-z]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|gl[a-z]{1,6}-[\w-]{16,}|xox[a-z]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}"
     r"|hf_[A-Za-z0-9]{16,}|ATBB[A-Za-z0-9]{16,}|eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"
 )
-_SCHEME_BEFORE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*$")
-_AUTHORITY = re.compile(r"[^/?#]*")
-_SHORT_FORM = re.compile(r"([^/]*?)@(?=[^/@:]+:)")
-_NAMED_VALUE = re.compile(r"[?&;#]([^=&;#?]*)=")
-_END_OF_VALUE = re.compile(r"[&;#]|$")
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
-_URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+_SCHEME_BEFORE = r"[A-Za-z][A-Za-z0-9+.-]*$"
+_AUTHORITY = r"[^/?#]*"
+_SHORT_FORM = r"([^/]*?)@(?=[^/@:]+:)"
+_NAMED_VALUE = r"[?&;#]([^=&;#?]*)="
+_END_OF_VALUE = r"[&;#]|$"
+_ESCAPE = r"%([0-9A-Fa-f]{2})"
+_URL_IN_TEXT = r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+"
 
 
 def scrub(url: str) -> str:
@@ -46,27 +45,27 @@ def scrub(url: str) -> str:
             before = piece
         clean = "://".join(cleaned)
     else:
-        clean = _SHORT_FORM.sub(lambda found: _user_kept(found[1], "ssh"), url, count=1) if _is_short(url) else url
-    return _TOKEN.sub(_MASK, _without_secret_values(clean))
+        clean = re.sub(_SHORT_FORM, lambda found: _user_kept(found[1], "ssh"), url, count=1) if _is_short(url) else url
+    return re.sub(_ACCESS, _MASK, _without_secret_values(clean))
 
 
 def scrub_text(text: str) -> str:
     """Return *text* with every URL in it scrubbed."""
-    return _URL_IN_TEXT.sub(lambda found: scrub(found[0]), text)
+    return re.sub(_URL_IN_TEXT, lambda found: scrub(found[0]), text)
 
 
 def _scheme(before: str) -> str:
-    found = _SCHEME_BEFORE.search(before)
+    found = re.search(_SCHEME_BEFORE, before)
     return found[0].lower() if found else ""
 
 
 def _is_short(url: str) -> bool:
-    return _SHORT_FORM.match(url) is not None
+    return re.match(_SHORT_FORM, url) is not None
 
 
 def _without_user(piece: str, scheme: str) -> str:
     """Scrub what follows ``scheme://``."""
-    authority = _AUTHORITY.match(piece)[0]  # type: ignore[index]  # it matches the empty string too
+    authority = re.match(_AUTHORITY, piece)[0]  # type: ignore[index]  # it matches the empty string too
     tail = piece[len(authority):]
     user, at, host = authority.rpartition("@")
     if at:
@@ -85,11 +84,11 @@ def _user_kept(user: str, scheme: str) -> str:
 
 def _without_secret_values(url: str) -> str:
     cleaned, done = [], 0
-    for found in _NAMED_VALUE.finditer(url):
+    for found in re.finditer(_NAMED_VALUE, url):
         if found.start() < done:
             continue
-        name = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), found[1])
-        if _SECRET_NAME.search(name):
+        name = re.sub(_ESCAPE, lambda escape: chr(int(escape[1], 16)), found[1])
+        if re.search(_NAME_OF_SECRET, name):
             cleaned += [url[done:found.end()], _MASK]
-            done = _END_OF_VALUE.search(url, found.end()).start()  # type: ignore[union-attr]  # the end always matches
+            done = re.compile(_END_OF_VALUE).search(url, found.end()).start()  # type: ignore[union-attr]
     return "".join([*cleaned, url[done:]])

@@ -204,6 +204,8 @@ def test_a_key_may_tell_the_whole_path_of_a_file_below_the_root(store, root):
 def test_a_neighbour_whose_name_begins_like_the_root_is_outside(store, root, tmp_path):
     (tmp_path / "Data2").mkdir()
     (tmp_path / "Data2" / "a.dat").write_text("x")
+    (root / "2").mkdir()
+    (root / "2" / "a.dat").write_text("x")
     (key,) = store.generate_keys([str(tmp_path / "Data2" / "a.dat")])
     assert key.path == str(tmp_path / "Data2" / "a.dat")
     assert key.digest == sha256(b"x")
@@ -323,6 +325,21 @@ def test_an_interrupt_from_the_keyboard_keeps_what_was_done(store, root):
     assert threading.active_count() == threads
 
 
+def test_an_interrupt_does_not_wait_for_the_end_of_large_files(store, root):
+    for name in "ab":
+        with open(root / name, "wb") as file:
+            file.truncate(200_000_000)
+    sent = threading.Event()
+
+    def interrupt_once(read):
+        if not sent.is_set():
+            sent.set()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    keys = store.generate_keys(["a", "b"], progress=interrupt_once)
+    assert [key.flags for key in keys] == [("not hashed",)] * 2
+
+
 def test_a_time_of_change_can_not_be_set_back(store, root):
     (root / "a.dat").write_text("x")
     os.utime(root / "a.dat", (0, 0))
@@ -338,6 +355,13 @@ def test_a_file_written_just_after_the_clock_was_read_is_found(store, root):
     assert [key.path for key in store.find_new_files(datetime.now() - timedelta(seconds=1))] == ["a.dat"]
 
 
+def test_a_file_whose_stamp_lies_a_tick_of_the_kernel_before_the_clock_is_found(store, root):
+    (root / "a.dat").write_text("x")
+    changed = os.stat(root / "a.dat").st_ctime
+    assert store.find_new_data(datetime.fromtimestamp(changed + 0.01, UTC)) != []
+    assert store.find_new_data(datetime.fromtimestamp(changed + 2, UTC)) == []
+
+
 def test_a_time_that_no_calendar_has_is_left_out(store, root):
     (root / "a.dat").write_text("x")
     try:
@@ -349,7 +373,7 @@ def test_a_time_that_no_calendar_has_is_left_out(store, root):
 
 
 @pytest.mark.parametrize(("name", "mimetype", "encoding"), [
-    ("a.csv", "text/csv", None), ("A.CSV", "text/csv", None), ("a.npy", "application/x-npy", None),
+    ("a.csv", "text/csv", None), ("A.NPY", "application/x-npy", None), ("a.npy", "application/x-npy", None),
     ("a.tar.gz", "application/x-tar", "gzip"), ("a.tgz", "application/x-tar", "gzip"), ("a.gz", None, "gzip"),
     ("a.csv.xz", "text/csv", "xz"), ("Makefile", None, None), (".hidden", None, None), ("a.", None, None),
     ("a.nosuchending", None, None), ("data:text/html,x.doc", "application/msword", None), ("folder.csv/a", None, None),

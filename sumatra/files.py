@@ -73,6 +73,8 @@ def _digest_descriptor(descriptor: int, progress: Callable[[int], None] | None) 
             size += count
             if progress is not None:
                 progress(count)
+            if size > before.st_size:  # it grows; it might do so as fast as we read
+                break
         after = os.fstat(descriptor)
         if (before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (
             after.st_size, after.st_mtime_ns, after.st_ctime_ns

@@ -152,7 +152,9 @@ class Project:
     @property
     def data_store(self) -> DataStore:
         """Where programs write."""
-        return get_data_store("filesystem", {"root": self._absolute(self.settings.data_path)})
+        options = {"root": self._absolute(self.settings.data_path)}
+        types = os.path.join(self.folder, "mime.types")
+        return get_data_store("filesystem", {**options, "mime_types": types} if os.path.exists(types) else options)
 
     @property
     def input_datastore(self) -> DataStore:
@@ -321,8 +323,9 @@ class Project:
         main = main_file or (chosen.main_file if not executable or chosen.main_file else None) or None
         program = shlex.split(executable or chosen.executable)
         if main_file and not executable and chosen.main_file != main_file:
-            fitting = programs.for_script(main_file)
-            program = program if program and fitting in (None, os.path.basename(program[0])) else []
+            known = programs.known(program[0]) if program else None
+            if known is not None and os.path.splitext(main_file)[1] not in known.suffixes:
+                program = []  # a script for another program than the usual one
         if whole or not (program or main):
             if not words:
                 raise UsageError("there is nothing to run", "smt run COMMAND …, or smt configure --executable --main")

@@ -53,8 +53,8 @@ class FileSystemDataStore(DataStore):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "FileSystemDataStore":
-        """Return the store with *options*: ``root``, by default the current folder."""
-        return cls(str(options.get("root", ".")))
+        """Return the store with *options*: ``root``, by default the current folder, and ``mime_types``."""
+        return cls(str(options.get("root", ".")), mime_types=options.get("mime_types"))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.root!r})"

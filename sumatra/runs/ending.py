@@ -127,6 +127,7 @@ def outputs(
         findings.append(Finding("not-hashed", "some outputs have no digest, because hashing was interrupted"))
     if any("unstable" in key.flags for key in keys):
         findings.append(Finding("output-unstable", "some outputs went on changing after the program had ended"))
+    findings += [Finding("data-note", note) for note in data.notes]
     return keys, findings
 
 

@@ -85,7 +85,8 @@ class Shadow:
             environment=capture.environment(os.environ, self._workshop.key),
             executable=executable,
         )
-        paths = [_told(path, self._workshop.inputs.root) for path, _ in self._inputs]
+        # What the program reads is what a symbolic link points to.
+        paths = [_told(os.path.realpath(path), self._workshop.inputs.root) for path, _ in self._inputs]
         keys = self._workshop.inputs.generate_keys(paths)
         self._record = replace(
             self._record,

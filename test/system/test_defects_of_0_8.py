@@ -225,3 +225,12 @@ def test_no_network_is_asked(project):
         check=True, capture_output=True,
     )
     assert "AF_INET" not in trace.read_text()
+
+
+def test_a_parameter_that_names_a_file_makes_it_an_input(project, smt):
+    (project / "stimulus.csv").write_text("1,2\n")
+    (project / "with_input.param").write_text('stimulus = "stimulus.csv"\nother = "nosuch.csv"\n')
+    smt("run", "--", "cat", "with_input.param")
+    (found,) = records(smt)[0]["input_data"]
+    assert found["path"].endswith("stimulus.csv")
+    assert found["digest"] == "sha256:52186c933993da4082b3cdc7c40bb4bf735b391ff54a2ef78c037dda6c38a680"

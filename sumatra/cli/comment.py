@@ -13,9 +13,11 @@ import argparse
 import os
 import sys
 
-from sumatra.cli.terminal import project_here, say
+from sumatra.cli.terminal import parse_anywhere, project_here, say
 from sumatra.errors import NoSuchRecord, SumatraError, UsageError
 from sumatra.projects import Project
+
+parse = parse_anywhere
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,13 +52,15 @@ def _understand(args: argparse.Namespace, project: Project) -> tuple[str, str | 
     if args.edit or not words:
         return (words[0] if words else "last"), None
     if len(words) == 1:
-        if words[0] != "-" and sys.stdin.isatty() and _is_label(words[0], project):
+        if words[0] != "-" and sys.stdin and sys.stdin.isatty() and _is_label(words[0], project):
             return words[0], None
         return "last", _or_stdin(words[0])
     return words[0], _or_stdin(words[1])
 
 
 def _is_label(word: str, project: Project) -> bool:
+    if word == "last":
+        return True
     try:
         project.record_store.get(project.name, word)
     except NoSuchRecord:
@@ -65,12 +69,16 @@ def _is_label(word: str, project: Project) -> bool:
 
 
 def _or_stdin(text: str) -> str:
-    return sys.stdin.read() if text == "-" else text
+    return _from_stdin() if text == "-" else text
+
+
+def _from_stdin() -> str:
+    return sys.stdin.buffer.read().decode("utf-8", "replace") if sys.stdin else ""
 
 
 def _from_file(path: str) -> str:
     if path == "-":
-        return sys.stdin.read()
+        return _from_stdin()
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -84,7 +92,11 @@ def _edited(text: str) -> str:
     import subprocess
     import tempfile
 
-    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    chosen = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+    try:
+        editor = shlex.split(chosen) or ["vi"]
+    except ValueError as error:
+        raise SumatraError(f"the editor {chosen!r} can't be read: {error}", "quote it as in a shell") from error
     with tempfile.NamedTemporaryFile("w+", suffix=".txt", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -94,5 +106,4 @@ def _edited(text: str) -> str:
             raise SumatraError(f"the editor {editor[0]!r} can't be started: {error.strerror}", "set EDITOR") from error
         if done.returncode:
             raise SumatraError(f"the editor ended with exit status {done.returncode}, so nothing was changed")
-        with open(file.name, encoding="utf-8", errors="replace") as edited:
-            return edited.read()
+        return _from_file(file.name)

@@ -3,14 +3,18 @@
     smt configure --executable=python --main=main.py
     smt configure --on-changed=error
 
-They are in .smt/project.toml, which can be edited by hand too.
+They are in .smt/project.toml, which can be edited by hand too. An empty text brings back the default: --main=''. With
+--store the records are copied to the new store.
 """
 
 import argparse
+from typing import Any
 
 from sumatra.cli import options
-from sumatra.cli.terminal import project_here
-from sumatra.errors import UsageError
+from sumatra.cli.terminal import project_here, say
+from sumatra.errors import SumatraError, UsageError
+from sumatra.projects import Project, load_project
+from sumatra.selection import EVERYTHING, parse_query
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,4 +38,28 @@ def run(args: argparse.Namespace) -> None:
         chosen["repository"] = args.repository
     if not chosen:
         raise UsageError("there is nothing to change", "see the settings: smt info; the options: smt help configure")
+    if chosen.get("record_store", project.settings.record_store) != project.settings.record_store:
+        _change_store(project, chosen)
+    else:
+        project.configure(**chosen)
+
+
+def _change_store(project: Project, chosen: dict[str, Any]) -> None:
+    """Change the settings, and copy the records to the store that they name then."""
+    before = project.settings.record_store
+    old = project.record_store
+    busy = old.labels(project.name, EVERYTHING.and_where(parse_query("status in ('initialized', 'running')")))
+    if busy:
+        raise UsageError(f"{busy[0]} is still running and would be saved in {before}", "wait until it has ended")
     project.configure(**chosen)
+    copied = 0
+    try:
+        new = load_project(project.path)
+        for record in old.select(project.name, EVERYTHING.reversed()):
+            new.add_record(record)
+            copied += 1
+    except SumatraError:
+        project.configure(record_store=before)
+        raise
+    if copied:
+        say(f"{copied} record{'s' * (copied != 1)} copied; {before} is left as it is")

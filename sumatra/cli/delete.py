@@ -11,9 +11,11 @@ Without --data no file is touched.
 
 import argparse
 
-from sumatra.cli.terminal import project_here, say
-from sumatra.errors import NoSuchRecord, SumatraError, UsageError
+from sumatra.cli.terminal import parse_anywhere, project_here, say
+from sumatra.errors import LabelTaken, NoSuchRecord, SumatraError, UsageError
 from sumatra.projects import Project
+
+parse = parse_anywhere
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
         if args.tag or args.data:
             raise UsageError("--undo brings back records alone", "files that were deleted are gone")
         for label in args.labels or [None]:
-            print(project.undelete(label))
+            print(_undeleted(project, label))
         return
     if not args.labels:
         raise UsageError("there is nothing to delete", "name labels, or tags with --tag; 'last' is the most recent run")
@@ -45,6 +47,16 @@ def run(args: argparse.Namespace) -> None:
         say(sentence)
     if kept:
         raise SumatraError(f"{len(kept)} data file{'s' * (len(kept) != 1)} could not be deleted")
+
+
+def _undeleted(project: Project, label: str | None) -> str:
+    try:
+        return project.undelete(label)
+    except LabelTaken as error:
+        raise LabelTaken(
+            f"{error} by now, so the one in the trash stays there",
+            "bring back another one by its label: smt delete --undo LABEL",
+        ) from error
 
 
 def _tagged(project: Project, tags: list[str]) -> list[str]:

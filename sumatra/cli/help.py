@@ -1,9 +1,11 @@
 """Explain a command, or list all commands."""
 
 import argparse
+from types import ModuleType
 
 from sumatra import __version__, plugins
 from sumatra.cli import BACKENDS, parser_for
+from sumatra.errors import MissingExtra, NoSuchPlugin
 
 _TITLE = "Automated lab notebook for computational experiments, version {version}"
 
@@ -16,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print help."""
     if args.command:
-        module = plugins.load("sumatra.cli", args.command)
+        module = _command(args.command)
         parser = parser_for(args.command, module)
         module.arguments(parser)
         print(parser.format_help(), end="")
@@ -27,3 +29,12 @@ def run(args: argparse.Namespace) -> None:
     for name, backend in BACKENDS.items():
         print(f"  {name:<12}{backend.summary}")
     print("\nsmt help COMMAND explains one of them.")
+
+
+def _command(name: str) -> ModuleType:
+    try:
+        return plugins.load("sumatra.cli", name)
+    except MissingExtra:
+        raise
+    except NoSuchPlugin as error:
+        raise NoSuchPlugin(f"there is no command {name!r}", error.hint) from error

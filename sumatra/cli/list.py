@@ -7,37 +7,51 @@
     smt list -T --columns=label,tau_m,duration --sort=-duration -n 20
     smt list --json
 
-A query is written as in Python: names of parameters (a.b for nested ones), label, reason, outcome, status, duration,
-timestamp, tags, main_file, version, host, user, command, input, output …; == != < <= > >= in, and or not, strings and
-numbers; matches(reason, 'pattern') for regular expressions. All of it: doc/reference/query.rst.
+A query is written as in Python: == != < <= > >= in, and or not, strings and numbers. Names are those of parameters (a.b
+for nested ones, parameters['my name'] for odd ones) and of what each record has: label, id, status, exit_status,
+timestamp, duration, reason, outcome, tags, code (or version), branch, changed, main_file, script_arguments, command,
+executable, program, host, user, input, output, stdout_stderr, repeats, project. Texts are searched by 'part' in reason,
+startswith(label, '2026'), endswith(main_file, '.py'), matches(reason, 'regular expression'), and all of a record's by
+text('words'). Times are compared with '2026-11-22', '2026-11-22 14:30', 'today' or 'yesterday'.
 """
 
 import argparse
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sumatra import formatting, plugins
-from sumatra.cli.terminal import project_here, say, view_for
+from sumatra.cli.terminal import parse_anywhere, project_here, say, view_for
 from sumatra.errors import UsageError
 from sumatra.projects import Project
 from sumatra.selection import (
     EVERYTHING,
+    FIELDS,
     TIES,
     Expression,
+    Name,
     Selection,
     has_tag,
     main_file_starts,
     parameter_equals,
+    parameter_names,
+    parameters,
     parse_query,
     started_between,
 )
-
+from sumatra.selection.facts import name_of
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+#: So many of the newest records are asked for the names of their parameters, to guess which one was meant.
+_RECENT = 100
+
+#: So many names of columns are told.
+_MOST_NAMES = 60
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,18 +69,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", dest="format", action="store_const", const="json", help="the same as --format=json")
     add("-r", "--reverse", action="store_true", help="oldest first")
     add("-m", "--main_file", "--main-file", metavar="FILE", help="main file begins with this")
-    add("-p", "--parameters", metavar="NAME=VALUE,…", help="only records with these values of parameters")
+    add("-p", "--parameters", action="append", default=[], metavar="NAME=VALUE,…",
+        help="only records with these values of parameters")
     add("-d", "--date", metavar="DAY", help="today, yesterday, or a day as 20261122 or 2026-11-22")
     add("-n", "--count", type=int, metavar="COUNT", help="at most so many")
     add("--columns", metavar="NAME,…", help="columns of the table: fields and parameters")
     add("--sort", metavar="NAME,…", help="order by these; a minus before a name turns the order round")
 
 
+def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Return the options, wherever they stand; a minus after ``--sort`` begins a name and not an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] == "--sort":
+            joined[-1] = f"--sort={word}"
+        else:
+            joined.append(word)
+    return parse_anywhere(parser, joined)
+
+
 def run(args: argparse.Namespace) -> None:
     """List them."""
     project = project_here()
     selection = _selection(args, project)
-    columns = tuple(filter(None, (args.columns or "").split(",")))
+    columns = _names(args.columns)
+    _refuse_strangers(project, (*columns, *(name.removeprefix("-") for name in _names(args.sort))))
     mode = args.mode or ("table" if columns else "short")
     for piece in _pieces(project, selection, args.format, mode, columns):
         sys.stdout.write(piece)
@@ -93,11 +120,12 @@ def _selection(args: argparse.Namespace, project: Project) -> Selection:
         selection = selection.and_where(main_file_starts(args.main_file))
     for name, text in _values(args.parameters):
         selection = selection.and_where(parameter_equals(name, text))
+    if selection.where:
+        _tell_of_strangers(project, parameter_names(selection.where))
     if args.date:
         selection = selection.and_where(started_between(*_day(args.date)))
     if args.sort:
-        names = tuple(name.strip() for name in args.sort.split(",") if name.strip())
-        selection = replace(selection, sort=(*names, *TIES))
+        selection = replace(selection, sort=(*_names(args.sort), *TIES))
     if args.reverse:
         selection = selection.reversed()
     if args.count is not None:
@@ -109,22 +137,83 @@ def _selection(args: argparse.Namespace, project: Project) -> Selection:
 
 def _query_or_tag(word: str, project: Project) -> Expression:
     """Return what *word* asks for: a query has an operator in it, and a tag is what some record carries."""
+    tags = project.record_store.tags(project.name)
+    by_tag = has_tag(word)
+    if word in tags or by_tag.operator != "has":  # the tag of a state is nobody's
+        return by_tag
     try:
         tree = ast.parse(word.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         tree = None
     asks = isinstance(tree, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Call)
-    if asks or any(sign in word for sign in ("==", "!=", "<", ">", " and ", " or ", " in ")):
-        if word in project.record_store.tags(project.name):
-            return has_tag(word)
+    if asks or any(sign in word for sign in ("=", "<", ">", "&&", "||", " and ", " or ", " in ")):
         return parse_query(word)
-    if word not in project.record_store.tags(project.name):
-        say(f"no record carries the tag {word!r}")
-    return has_tag(word)
+    guess = plugins.closest(word, tags)
+    if guess is None and word in project.record_store.labels_starting(project.name, word):
+        import shlex
+
+        say(f"no record carries the tag {word!r}; it is a label: smt view {shlex.quote(word)}")
+    else:
+        say(f"no record carries the tag {word!r}" + (f"; did you mean {guess!r}?" if guess else ""))
+    return by_tag
 
 
-def _values(text: str | None) -> Iterator[tuple[str, str]]:
-    for pair in filter(None, (text or "").split(",")):
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _refuse_strangers(project: Project, names: Iterable[str]) -> None:
+    """Raise `UsageError` if one of *names* isn't that of a field, or of a parameter that some record has."""
+    asked = [name_of(name) for name in names]
+    strangers, known = _strangers(project, {name.name for name in asked if name.kind == "parameter"})
+    for name in strangers:
+        guess = _guess(name, known)
+        more = ", …" if len(known) > _MOST_NAMES else ""
+        raise UsageError(
+            f"there is no column {name!r}",
+            (f"did you mean {guess!r}? " if guess else "") + f"known are: {', '.join(known[:_MOST_NAMES])}{more}",
+        )
+
+
+def _tell_of_strangers(project: Project, names: set[str]) -> None:
+    strangers, known = _strangers(project, names)
+    for name in strangers:
+        guess = _guess(name, known)
+        say(f"no record has a parameter {name!r}" + (f"; did you mean {guess!r}?" if guess else ""))
+
+
+def _strangers(project: Project, names: set[str]) -> tuple[list[str], list[str]]:
+    """Return those of *names* that are no record's parameter, and names that are known: fields, then parameters.
+
+    The newest record mostly knows them; all others are asked by the store, which needn't read them for that.
+    """
+    if not names:
+        return [], []
+    store = project.record_store
+
+    def known(count: int) -> dict[str, None]:
+        records = store.select(project.name, EVERYTHING.first(count))
+        return {name: None for record in records for name in parameters(record)}
+
+    strangers = names.difference(known(1))
+    if strangers and not store.labels(project.name, EVERYTHING.first(1)):
+        return [], []
+    for name in sorted(strangers):
+        there = Expression("there", (Name("parameter", name),))
+        if store.labels(project.name, EVERYTHING.and_where(there).first(1)):
+            strangers.remove(name)
+    found = known(_RECENT) if strangers else {}
+    return sorted(strangers.difference(found)), [*FIELDS, *found]
+
+
+def _guess(name: str, known: Iterable[str]) -> str | None:
+    """Return what *name* is probably a slip of; a parameter's last part may stand for the whole."""
+    ends = [other for other in known if other.endswith(f".{name}")]
+    return ends[0] if ends else plugins.closest(name, known)
+
+
+def _values(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for pair in filter(None, ",".join(texts).split(",")):
         name, equals, wanted = pair.partition("=")
         if not equals:
             raise UsageError(f"{pair!r} isn't name=value", "as: smt list --parameters tau_m=10,seed=3")
@@ -153,5 +242,3 @@ def _next(day: "datetime") -> "datetime":
     from datetime import timedelta
 
     return (day.replace(tzinfo=None) + timedelta(days=1)).astimezone()
-
-

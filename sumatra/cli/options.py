@@ -1,4 +1,4 @@
-"""The options that ``smt init`` and ``smt configure`` share."""
+"""The options that ``smt init`` and ``smt configure`` share; an empty text stands for the default."""
 
 import argparse
 import os
@@ -54,12 +54,15 @@ def values(args: argparse.Namespace, root: str) -> dict[str, Any]:
     found = {
         "data_path": _seen_from(root, args.datapath), "input_path": _seen_from(root, args.input),
         "add_label": args.addlabel, "executable": args.executable, "main_file": _seen_from(root, args.main),
-        "on_changed": args.on_changed, "record_store": args.store, "label_generator": args.labelgenerator,
+        "on_changed": args.on_changed, "record_store": _store(root, args.store), "label_generator": args.labelgenerator,
         "timestamp_format": args.timestamp_format, "launch_mode": args.launch_mode,
         "launch_mode_options": args.launch_mode_options, "description": args.description, "plain": args.plain,
         "ignore_parameters": args.ignore_parameters, "largest_untracked": args.largest_untracked,
     }
-    chosen = {name: value for name, value in found.items() if value is not None}
+    chosen: dict[str, Any] = {
+        name: settings.SETTINGS[name].default if value == "" else value
+        for name, value in found.items() if value is not None
+    }
     for name, value in chosen.items():
         if isinstance(value, str) and not value.isprintable():
             raise UsageError(f"{name} can't be {value!r}", "take text without control characters, in UTF-8")
@@ -87,6 +90,13 @@ def _seen_from(root: str, path: str | None) -> str | None:
     absolute = os.path.abspath(os.path.expanduser(path))
     inside = os.path.relpath(absolute, root)
     return absolute if inside.startswith("..") else inside
+
+
+def _store(root: str, address: str | None) -> str | None:
+    """Return the *address* of a store; that of a file as seen from *root*."""
+    path = (address or "").removeprefix("sqlite:")
+    is_file = path and ":" not in path.partition("/")[0]
+    return _seen_from(root, path) if is_file else address
 
 
 def _check_program(text: str) -> None:

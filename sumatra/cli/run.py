@@ -93,7 +93,11 @@ def run(args: argparse.Namespace) -> int:
         stdout_file=args.stdout, **rest,
     )
     if args.debug:
-        say("running " + " ".join([*request.program, *request.arguments]))
+        import shlex
+
+        from sumatra import capture
+
+        say("running " + shlex.join(capture.mask_words([*request.program, *request.arguments], b"")[0]))
     done = project.run(request)
     _tell(done, args.quiet)
     project.close()

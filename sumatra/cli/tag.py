@@ -4,13 +4,18 @@
     smt tag "Figure 6" LABEL LABEL
     smt tag --remove "Figure 6" LABEL
 
-Without a label, the most recent run is meant. A tag is one whole piece of text.
+Without a label, the most recent run is meant. A tag is one whole piece of text. _finished_, _failed_ and the like are
+the tags by which Sumatra 0.8 told the state of a run: they change the state.
 """
 
 import argparse
 
-from sumatra.cli.terminal import project_here
+from sumatra.cli.terminal import parse_anywhere, project_here
+from sumatra.errors import UsageError
 from sumatra.projects import check_tag
+from sumatra.records import STATUS_TAGS
+
+parse = parse_anywhere
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +28,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Tag each record, or none if one of them isn't there."""
     check_tag(args.tag)
+    if args.remove and args.tag in STATUS_TAGS:
+        raise UsageError(
+            f"{args.tag} tells the state of a run, and every run is in some state",
+            "change the state: smt tag _finished_ LABEL, or _failed_, _killed_ …",
+        )
     project = project_here()
     labels = [project.get_record(label).label for label in args.labels or ["last"]]
     for label in labels:

@@ -1,13 +1,20 @@
 """What commands share: the project they are for, and the terminal they talk to."""
 
+import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 from sumatra.formatting import View
 from sumatra.formatting.escape import visible
 from sumatra.projects import Project, load_project
 
-__all__ = ["project_here", "say", "view_for", "wants_color"]
+__all__ = ["parse_anywhere", "project_here", "say", "view_for", "wants_color"]
+
+
+def parse_anywhere(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Return what *words* say, where options may stand between the others; after ``--`` there are no options."""
+    return parser.parse_args(words) if "--" in words else parser.parse_intermixed_args(words)
 
 
 def say(sentence: str) -> None:

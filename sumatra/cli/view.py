@@ -77,11 +77,12 @@ def _print_stream(project: Project, record: Record, name: str) -> None:
 def _script(project: Project, record: Record) -> bytes:
     """Return the main file as it was: the changed content if it was changed, else that of the version."""
     import os
+    import shlex
 
     from sumatra import versioncontrol
 
     if not record.main_file:
-        raise SumatraError(f"{record.label} has no main file", "see its command: smt view LABEL")
+        raise SumatraError(f"{record.label} has no main file", f"see its command: smt view {shlex.quote(record.label)}")
     path = os.path.normpath(os.path.join(record.working_directory, record.main_file))
     root = record.repository.root if record.repository and record.repository.root else record.working_directory
     relative = os.path.relpath(path, root)

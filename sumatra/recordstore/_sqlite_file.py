@@ -4,7 +4,9 @@ import os
 import sqlite3
 import time
 from _thread import get_ident
+from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 from sumatra.errors import NewerFormat, RecordStoreError
 from sumatra.recordstore import _sqlite_schema as schema
@@ -61,6 +63,9 @@ class Translated:
             trouble, hint = _TROUBLES.get(code, (f"can't be used: {error}", "see whether the file is what it should be"))
             if code == sqlite3.SQLITE_CANTOPEN:
                 trouble, hint = self._why_not_opened() or (trouble, hint)
+            raise RecordStoreError(f"the record store {self.path} {trouble}", hint) from error
+        if isinstance(error, UnicodeDecodeError):
+            trouble, hint = _TROUBLES[sqlite3.SQLITE_CORRUPT]
             raise RecordStoreError(f"the record store {self.path} {trouble}", hint) from error
         if isinstance(error, OSError) and not isinstance(error, RecordStoreError):
             raise RecordStoreError(f"the record store {self.path} can't be used: {error.strerror}") from error
@@ -126,18 +131,34 @@ class StoreFile:
         if not os.path.lexists(self.path):
             return None
         connection = self._open()
-        if not self._is_written(connection):
+        try:
+            if not self._is_written(connection):
+                connection.close()
+                return None
+            if _number(connection, "user_version") < schema.VERSION:
+                connection.close()
+                with Transaction(self):
+                    pass  # it upgrades
+                return self.reader()
+            self._check(connection)
+        except BaseException:
             connection.close()
-            return None
-        version = _number(connection, "user_version")
-        if version < schema.VERSION:
-            connection.close()
-            with Transaction(self):
-                pass  # it upgrades
-            return self.reader()
-        self._check(connection)
+            raise
         self._connections[key] = connection
         return connection
+
+    def ask(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
+        """Return all rows that *sql* finds, or none if nothing was ever written."""
+        with Translated(self.path):
+            connection = self.reader()
+            if connection is None:
+                return []
+            try:
+                return connection.execute(sql, arguments).fetchall()
+            except BaseException:  # a statement that stopped half-way would hold its lock
+                self._connections.pop((os.getpid(), get_ident()), None)
+                connection.close()
+                raise
 
     def begin(self) -> sqlite3.Connection:
         """Return a connection inside of a transaction, with the schema as it should be."""

@@ -7,13 +7,13 @@ holds the file while its caller does something with what it got: that would keep
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sumatra.errors import LabelTaken, NoSuchRecord
 from sumatra.records import Record
-from sumatra.recordstore._sqlite_file import StoreFile, Transaction, Translated
+from sumatra.recordstore._sqlite_file import StoreFile, Transaction
 from sumatra.recordstore._sqlite_query import condition, order
 from sumatra.recordstore.base import RecordStore, Trashed
 from sumatra.selection import EVERYTHING, FIELDS, Selection
@@ -24,6 +24,7 @@ __all__ = ["BACKEND", "SQLiteRecordStore"]
 _AT_ONCE = 200  # documents that are read together
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HERE = "project = ? AND deleted IS NULL"
+_FIND = f"SELECT record, document FROM records JOIN documents USING (record) WHERE {_HERE} AND label = ?"  # noqa: S608
 
 #: Columns of the table of records that are fields of queries too.
 _FIELD_COLUMNS = (
@@ -47,7 +48,11 @@ class SQLiteRecordStore(RecordStore):
         self._file = StoreFile(self.location)
 
     def save(self, project: str, record: Record) -> None:
-        self.save_many(project, (record,))
+        from sumatra.documents import encode
+
+        document = encode(record)  # before others have to wait
+        with self._writing() as connection:
+            _put(connection, searchable(project), record, document)
 
     def save_many(self, project: str, records: Iterable[Record]) -> None:
         """Keep all of *records*, or none of them if there is an error; much faster than one by one."""
@@ -58,18 +63,15 @@ class SQLiteRecordStore(RecordStore):
                 _put(connection, searchable(project), record, encode(record))
 
     def get(self, project: str, label: str) -> Record:
-        with self._translated():
-            connection = self._file.reader()
-            found = connection and _find(connection, searchable(project), searchable(label))
-        if not found:
-            raise self._no_such_record(label)
-        return _decoded(found[1])
+        for _, document in self._file.ask(_FIND, (searchable(project), searchable(label))):
+            return _decoded(document)
+        raise self._no_such_record(label)
 
     def amend(self, project: str, label: str, change: Callable[[Record], Record]) -> Record:
         from sumatra.documents import encode
 
         with self._writing() as connection:
-            found = _find(connection, searchable(project), searchable(label))
+            found = connection.execute(_FIND, (searchable(project), searchable(label))).fetchone()
             if found is None:
                 raise self._no_such_record(label)
             old = _decoded(found[1])
@@ -112,7 +114,7 @@ class SQLiteRecordStore(RecordStore):
 
     def labels_starting(self, project: str, prefix: str, most: int = 10) -> list[str]:
         prefix = searchable(prefix)
-        rows = self._ask(
+        rows = self._file.ask(
             f"SELECT label FROM records WHERE {_HERE} AND label >= ? AND substr(label, 1, {len(prefix)}) = ?"
             " AND label < ? ORDER BY +timestamp DESC, +id DESC LIMIT ?",
             (searchable(project), prefix, prefix, f"{prefix}\U0010ffff\U0010ffff", most),
@@ -145,14 +147,14 @@ class SQLiteRecordStore(RecordStore):
         return str(found[1])
 
     def trash(self, project: str) -> list[Trashed]:
-        rows = self._ask(
+        rows = self._file.ask(
             "SELECT label, deleted FROM records WHERE project = ? AND deleted IS NOT NULL ORDER BY deleted DESC",
             (searchable(project),),
         )
         return [Trashed(label, _EPOCH + timedelta(microseconds=deleted)) for label, deleted in rows]
 
     def tags(self, project: str) -> dict[str, int]:
-        rows = self._ask(
+        rows = self._file.ask(
             "SELECT tag, count(*) FROM tags CROSS JOIN records USING (record)"
             " WHERE project = ? AND deleted IS NULL GROUP BY tag",
             (searchable(project),),
@@ -160,23 +162,14 @@ class SQLiteRecordStore(RecordStore):
         return dict(rows)
 
     def projects(self) -> list[str]:
-        rows = self._ask("SELECT DISTINCT project FROM records WHERE deleted IS NULL ORDER BY project", ())
+        rows = self._file.ask("SELECT DISTINCT project FROM records WHERE deleted IS NULL ORDER BY project", ())
         return [project for (project,) in rows]
 
     def close(self) -> None:
-        with self._translated():
-            self._file.close()
+        self._file.close()
 
     def _writing(self) -> Transaction:
         return Transaction(self._file)
-
-    def _translated(self) -> Translated:
-        return Translated(self.location)
-
-    def _ask(self, sql: str, arguments: Sequence[Any]) -> list[Any]:
-        with self._translated():
-            connection = self._file.reader()
-            return [] if connection is None else connection.execute(sql, arguments).fetchall()
 
     def _rows(
         self, sql: str, project: str, clause: Any, sorting: tuple[str, tuple[Any, ...]] | None = None,
@@ -193,13 +186,13 @@ class SQLiteRecordStore(RecordStore):
         if count is not None:
             sql += " LIMIT ?"
             arguments.append(count)
-        return self._ask(sql, arguments)
+        return self._file.ask(sql, arguments)
 
     def _documents(self, rows: list[tuple[int]]) -> Iterator[Record]:
         """Yield the records of *rows* in their order, without those that were deleted in the meantime."""
         for start in range(0, len(rows), _AT_ONCE):
             numbers = [number for (number,) in rows[start:start + _AT_ONCE]]
-            documents = dict(self._ask(
+            documents = dict(self._file.ask(
                 f"SELECT record, document FROM documents WHERE record IN ({', '.join('?' * len(numbers))})", numbers
             ))
             for number in numbers:
@@ -217,14 +210,6 @@ def _decoded(document: bytes) -> Record:
     from sumatra.documents import decode
 
     return decode(document)
-
-
-def _find(connection: sqlite3.Connection, project: str, label: str) -> tuple[int, bytes] | None:
-    found: tuple[int, bytes] | None = connection.execute(
-        "SELECT record, document FROM records JOIN documents USING (record)"
-        f" WHERE {_HERE} AND label = ?", (project, label),
-    ).fetchone()
-    return found
 
 
 def _check_label(connection: sqlite3.Connection, project: str, label: str, record: int | None) -> None:

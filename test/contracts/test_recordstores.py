@@ -375,6 +375,7 @@ def test_a_damaged_file_is_an_error_and_never_a_crash(tmp_path: Path) -> None:
         bad = bytearray(content)
         for _ in range(40):
             bad[chance.randrange(100, len(bad))] = chance.randrange(256)
+        Path(f"{damaged}-journal").unlink(missing_ok=True)
         damaged.write_bytes(bad[:len(bad) // 2] if round % 10 == 0 else bad)
         with SQLiteRecordStore(damaged) as store:
             try:

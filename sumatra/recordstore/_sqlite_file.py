@@ -244,24 +244,25 @@ class StoreFile:
             _note(connection, schema.VERSION)
         version = _number(connection, "user_version")
         if version < schema.VERSION:
-            self._copy(connection, version)
+            self._copy(version)
             for step in range(version, schema.VERSION):
                 schema.UPGRADES[step](connection)
                 _note(connection, step + 1)
         self._check(connection)
 
-    def _copy(self, connection: sqlite3.Connection, version: int) -> None:
-        """Copy the file beside itself, through SQLite: opening it a second time would break our own lock."""
+    def _copy(self, version: int) -> None:
+        """Copy the file beside itself, through SQLite: to open and close it otherwise would break our own lock."""
         path, count = f"{self.path}.schema-{version}", 1
         while os.path.lexists(path):
             count += 1
             path = f"{self.path}.schema-{version}-{count}"
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        copy = sqlite3.connect(path)
+        original, copy = self._open(), sqlite3.connect(path)
         try:
-            connection.backup(copy)
+            original.backup(copy)
         finally:
             copy.close()
+            original.close()
 
 
 def _note(connection: sqlite3.Connection, version: int) -> None:

@@ -25,11 +25,16 @@ _PARAMETER = "SELECT record FROM parameters WHERE name = ? AND item = -1"
 
 
 class Clause(NamedTuple):
-    """A condition in SQL."""
+    """A condition in SQL.
+
+    Each of *sources* is a query, with its arguments, for the numbers of all records that can meet the condition; if it
+    finds few, it is quicker to look at those than at all records in their order.
+    """
 
     sql: str
     arguments: tuple[Any, ...] = ()
     exact: bool = True  #: if not, it lets through more than it should
+    sources: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
 
 _TRUE, _FALSE = Clause("1"), Clause("0")
@@ -78,7 +83,8 @@ def _and(*parts: Expression) -> Clause | None:
     known = [clause for clause in clauses if clause is not None]
     if not known:
         return None if parts else _TRUE
-    return _joined(known, "AND", len(known) == len(clauses))
+    sources = tuple(source for clause in known for source in clause.sources)
+    return _joined(known, "AND", len(known) == len(clauses))._replace(sources=sources)
 
 
 def _or(*parts: Expression) -> Clause | None:
@@ -88,13 +94,19 @@ def _or(*parts: Expression) -> Clause | None:
         if clause is None:
             return None
         clauses.append(clause)
-    return _joined(clauses, "OR", True) if clauses else _FALSE
+    if not clauses:
+        return _FALSE
+    sources: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    if all(clause.sources for clause in clauses):
+        first = [clause.sources[0] for clause in clauses]
+        sources = ((" UNION ALL ".join(sql for sql, _ in first), sum((given for _, given in first), ())),)
+    return _joined(clauses, "OR", True)._replace(sources=sources)
 
 
 def _joined(clauses: list[Clause], word: str, exact: bool) -> Clause:
     """Join by halves: SQLite doesn't take expressions of a thousand levels."""
     if len(clauses) == 1:
-        return clauses[0]._replace(exact=clauses[0].exact and exact)
+        return clauses[0]._replace(exact=clauses[0].exact and exact, sources=())
     middle = len(clauses) // 2
     left, right = _joined(clauses[:middle], word, exact), _joined(clauses[middle:], word, exact)
     return Clause(f"({left.sql} {word} {right.sql})", left.arguments + right.arguments, left.exact and right.exact)
@@ -108,7 +120,7 @@ def _not(part: Expression) -> Clause | None:
 
 
 def _records(sql: str, *arguments: Any) -> Clause:
-    return Clause(f"(records.record IN ({sql}))", arguments)
+    return Clause(f"(records.record IN ({sql}))", arguments, sources=((sql, arguments),))
 
 
 def _guarded(column: str, test: str, *arguments: Any) -> Clause:

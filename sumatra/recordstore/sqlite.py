@@ -14,7 +14,7 @@ from typing import Any
 from sumatra.errors import LabelTaken, NoSuchRecord
 from sumatra.records import Record
 from sumatra.recordstore._sqlite_file import StoreFile, Transaction
-from sumatra.recordstore._sqlite_query import condition, order
+from sumatra.recordstore._sqlite_query import Clause, condition, order
 from sumatra.recordstore.base import RecordStore, Trashed
 from sumatra.selection import EVERYTHING, FIELDS, Selection
 from sumatra.selection.facts import ODD, items, microseconds, operand, searchable
@@ -22,6 +22,7 @@ from sumatra.selection.facts import ODD, items, microseconds, operand, searchabl
 __all__ = ["BACKEND", "SQLiteRecordStore"]
 
 _AT_ONCE = 200  # documents that are read together
+_FEW = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HERE = "project = ? AND deleted IS NULL"
 _FIND = f"SELECT record, document FROM records JOIN documents USING (record) WHERE {_HERE} AND label = ?"  # noqa: S608
@@ -172,10 +173,11 @@ class SQLiteRecordStore(RecordStore):
         return Transaction(self._file)
 
     def _rows(
-        self, sql: str, project: str, clause: Any, sorting: tuple[str, tuple[Any, ...]] | None = None,
+        self, sql: str, project: str, clause: Clause | None, sorting: tuple[str, tuple[Any, ...]] | None = None,
         count: int | None = None,
     ) -> list[Any]:
-        sql += f" WHERE {_HERE}"
+        few = clause is not None and self._finds_few(clause)
+        sql += f" WHERE {'+' if few else ''}{_HERE}"  # the sign keeps SQLite from going through all in their order
         arguments = [searchable(project)]
         if clause is not None:
             sql += f" AND {clause.sql}"
@@ -187,6 +189,13 @@ class SQLiteRecordStore(RecordStore):
             sql += " LIMIT ?"
             arguments.append(count)
         return self._file.ask(sql, arguments)
+
+    def _finds_few(self, clause: Clause) -> bool:
+        for sql, arguments in clause.sources:
+            ((count,),) = self._file.ask(f"SELECT count(*) FROM ({sql} LIMIT {_FEW})", arguments) or ((0,),)
+            if count < _FEW:
+                return True
+        return False
 
     def _documents(self, rows: list[tuple[int]]) -> Iterator[Record]:
         """Yield the records of *rows* in their order, without those that were deleted in the meantime."""

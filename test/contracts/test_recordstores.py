@@ -433,7 +433,7 @@ def test_an_older_file_is_copied_and_upgraded(tmp_path: Path, monkeypatch: pytes
     with SQLiteRecordStore(path) as store:
         assert store.labels("demo") == ["1"]
         store.save("demo", a_record("2"))
-    assert sorted(os.listdir(tmp_path)) == ["records.sqlite", "records.sqlite.schema-0"]
+    assert set(os.listdir(tmp_path)) - {"records.sqlite-journal"} == {"records.sqlite", "records.sqlite.schema-0"}
     copy = tmp_path / "records.sqlite.schema-0"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with sqlite3.connect(copy) as connection:
@@ -536,6 +536,7 @@ def test_an_index_is_used(tmp_path: Path, query: str | None, index: str) -> None
     connection.set_trace_callback(None)
     plan = " ; ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statements[-1]}"))
     assert index in plan
+    assert index.startswith("records_by") or "SEARCH records USING INTEGER PRIMARY KEY" in plan
     assert not [step for step in plan.split(" ; ") if step.startswith("SCAN")]
 
 

@@ -258,6 +258,26 @@ def test_pop_takes_out_a_value_with_its_name(name, text, dotted, expected):
     assert str(parameters) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "dotted", "expected"),
+    [
+        ("simple", "a = 1\na = 2\n", "a", "a = 1\na = 7\n"),
+        ("simple", "b = {'a': 1, 'a': 2}\n", "b.a", "b = {'a': 1, 'a': 7}\n"),
+        ("config", "[s]\na = 1\na = 2\n", "s.a", "[s]\na = 1\na = 7\n"),
+        ("json", '{"a": 1, "a": 2}', "a", '{"a": 1, "a": 7}'),
+        ("yaml", "a: 1\na: 2\n", "a", "a: 1\na: 7\n"), ("nt", "{'a': 1, 'a': 2}", "a", "{'a': 1, 'a': 7}"),
+    ],
+)  # fmt: skip
+def test_of_names_that_occur_twice_the_one_that_counts_is_changed(name, text, dotted, expected):
+    assert str(parse(text, name).with_value(dotted, "7")) == expected
+
+
+def test_tuples_are_written_as_lists_where_there_are_no_tuples():
+    assert str(parse('{"a": 1}', "json").with_value("a", (1, (2,)))) == '{"a": [1, [2]]}'
+    assert str(parse("a: 1\n", "yaml").with_value("a", (1, (2,)))) == "a: [1, [2]]\n"
+    assert str(parse("a = 1\n", "toml").with_value("a", (1, (2,)))) == "a = [1, [2]]\n"
+
+
 def test_update_takes_groups_and_dotted_names():
     parameters = parse('{"a": {"b": 1, "c": 2}, "d": 3}', "json")
     parameters.update({"a": {"b": 5}, "d": "6"}, e=[1])

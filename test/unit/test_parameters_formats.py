@@ -73,11 +73,13 @@ def test_each_format_tells_where_it_went_wrong(suffix, text, place, tmp_path):
 
 def test_ini_values_have_the_types_that_they_look_like():
     text = (
-        "[neuron]\ntau = 10 ; ms\nid = 007\nname: a ; b\nbig = 1e-3\non = TRUE\nanswer = yes\nlong = one\n  two\n"
+        "[neuron]\ntau = 10 ; ms\nrate = 2.5\t# Hz\nid = 007\nname: a ; b\nbig = 1e-3\non = TRUE\nanswer = yes\n"
+        "long = one\n  two\n"
         "# remark\nnone =\ncolor = #ff0000\npath = %(home)s/${x}\n[other]\nTau = -1.5\n"
     )
     assert parse(text, "config").flat() == {
-        "neuron.tau": 10, "neuron.id": "007", "neuron.name": "a ; b", "neuron.big": 1e-3, "neuron.on": True,
+        "neuron.tau": 10, "neuron.rate": 2.5,
+        "neuron.id": "007", "neuron.name": "a ; b", "neuron.big": 1e-3, "neuron.on": True,
         "neuron.answer": "yes", "neuron.long": "one\ntwo", "neuron.none": "", "neuron.color": "#ff0000",
         "neuron.path": "%(home)s/${x}", "other.Tau": -1.5,
     }  # fmt: skip
@@ -234,6 +236,11 @@ def test_pretty_has_the_values(name):
     parameters = parse("\ufeff" + TEXTS[name].replace("\n", "\r\n") + "\r\n\r\n", name)
     assert "\r" not in parameters.pretty()
     assert parse(parameters.pretty(), name) == parameters
+
+
+@pytest.mark.parametrize(("one", "other"), [("1", "1.0"), ("1", "True"), ("[0]", "[False]"), ("(1,)", "[1]")])
+def test_equal_values_of_different_types_differ(one, other):
+    assert parse(f"a = {one}\n", "simple") != parse(f"a = {other}\n", "simple")
 
 
 def test_a_list_can_be_looked_into():

@@ -97,6 +97,13 @@ def test_binary_files_are_never_parameters(name, content, tmp_path):
         build_parameters(path)
 
 
+@pytest.mark.parametrize("name", ["a.ini", "a.json", "a.param", "a.yaml"])
+def test_a_known_suffix_does_not_make_a_binary_file_readable(name, tmp_path):
+    path = put(tmp_path, name, b"[a]\nx = \0\n")
+    with pytest.raises(ParameterError, match="is a binary file"):
+        build_parameters(path)
+
+
 @pytest.mark.parametrize("name", ["big.json", "big.txt", "big.param"])
 def test_large_files_are_not_read(name, tmp_path):
     path = tmp_path / name
@@ -114,7 +121,7 @@ def test_only_regular_files_are_looked_at(tmp_path):
     (tmp_path / "folder.json").mkdir()
     for name in ("pipe", "pipe.json", "folder.json", "nothing.json"):
         assert recognise(tmp_path / name) is None
-    with pytest.raises(ParameterError, match="regular"):
+    with pytest.raises(ParameterError, match="isn't a regular file"):
         build_parameters(tmp_path / "pipe.json")
     with pytest.raises(FileNotFoundError):
         build_parameters(tmp_path / "nothing.json")

@@ -109,7 +109,7 @@ def find(path_or_name: str, environ: Mapping[str, str], cwd: str | None = None) 
     if "/" in path_or_name:
         path = os.path.abspath(os.path.join(cwd or os.getcwd(), path_or_name))
         if os.path.isdir(path) or (os.path.exists(path) and not os.access(path, os.X_OK)):
-            raise LaunchError(f"{path_or_name!r} can't be executed", "chmod +x FILE, if it is a program", 126)
+            raise LaunchError(f"{path_or_name!r} can't be executed", _hint(path), 126)
         if os.path.exists(path):
             return path
         raise NoSuchProgram(f"there is no program {path_or_name!r}", "see whether the path is right")
@@ -122,6 +122,13 @@ def find(path_or_name: str, environ: Mapping[str, str], cwd: str | None = None) 
             f"is it installed? to run a file of the current folder: ./{path_or_name}",
         )
     return found
+
+
+def _hint(path: str) -> str:
+    if os.path.isdir(path):
+        return "it is a folder"
+    command = for_script(path)
+    return f"smt run {command} {os.path.basename(path)} …" if command else "chmod +x FILE, if it is a program"
 
 
 def for_script(main_file: str, environ: Mapping[str, str] | None = None) -> str | None:

@@ -37,7 +37,10 @@ def load_project(path: str | os.PathLike[str] | None = None) -> "Project":
 
     Raises `NoSuchProject` if there is none in it or above it.
     """
-    start = os.path.abspath(os.fspath(path) if path is not None else os.getcwd())
+    try:
+        start = os.path.abspath(os.fspath(path) if path is not None else os.getcwd())
+    except FileNotFoundError:
+        raise NoSuchProject("the current folder isn't there any more", "cd to one that is") from None
     root = start
     while True:
         folder = os.path.join(root, FOLDER)
@@ -146,6 +149,7 @@ class Project:
         """The store of the project's records, open until `close`; what earlier runs left is in it."""
         if self._store is None:
             self._store = self._open_store()
+            self._miss_store()
             self._take_in()
         return self._store
 
@@ -185,6 +189,12 @@ class Project:
             warn=self.warn, progress=self.progress,
         )
 
+    def _miss_store(self) -> None:
+        """Tell the user if the project's records were there and aren't any more."""
+        path = self._absolute(self.settings.record_store)
+        if ":" not in self.settings.record_store and not os.path.exists(path) and os.path.isdir(self.objects.root):
+            self.warn(f"there is no record store at {path} any more; a new one is begun")
+
     def _take_in(self) -> None:
         """Put into the store what runs have left, if there is any."""
         try:
@@ -217,9 +227,7 @@ class Project:
             # Version control passes over the whole folder, without an entry in a file of the user's.
             if not os.path.exists(os.path.join(self.folder, ".gitignore")):
                 files.write_atomically(os.path.join(self.folder, ".gitignore"), b"*\n")
-            if not os.path.exists(os.path.join(self.folder, "reserve")):
-                # Room for the last record on a disk that is full.
-                files.write_atomically(os.path.join(self.folder, "reserve"), os.urandom(1 << 18))
+            self._make_reserve()
             self._key()
             settings.write(self.folder, self.settings)
             with suppress(OSError):
@@ -229,6 +237,12 @@ class Project:
                 f"the project's folder {self.folder} can't be written: {error.strerror}",
                 "make it writable, or make room",
             ) from error
+
+    def _make_reserve(self) -> None:
+        """Set room aside for the last record on a disk that is full."""
+        path = os.path.join(self.folder, "reserve")
+        if not os.path.exists(path):
+            files.write_atomically(path, os.urandom(1 << 18))
 
     def configure(self, **values: Any) -> None:
         """Change settings and write them to disk; raises `UsageError` for values that can't be."""
@@ -298,6 +312,8 @@ class Project:
         from sumatra.runs import execute
 
         files.make_private(os.path.join(self.folder, "runs"))
+        with suppress(OSError):
+            self._make_reserve()
         done = execute(request, self._workshop())
         if done.saved:
             self._take_in()
@@ -327,6 +343,10 @@ class Project:
             if known is not None and os.path.splitext(main_file)[1] not in known.suffixes:
                 program = []  # a script for another program than the usual one
         if whole or not (program or main):
+            if whole and (executable or main_file):
+                raise UsageError(
+                    "after -- the words are the whole command", "leave out --executable and --main, or the --"
+                )
             if not words:
                 raise UsageError("there is nothing to run", "smt run COMMAND …, or smt configure --executable --main")
             return Request(

@@ -115,7 +115,8 @@ def _complain(error: SumatraError) -> None:
 
 
 def _flush() -> None:
-    sys.stdout.flush()
+    if sys.stdout is not None:  # closed by the user: smt … >&-
+        sys.stdout.flush()
 
 
 def _fault(error: Exception, words: Sequence[str]) -> int:
@@ -130,11 +131,10 @@ def _fault(error: Exception, words: Sequence[str]) -> int:
         + "".join(traceback.format_exception(error))
     )
     print(f"smt: this is a fault in Sumatra: {type(error).__name__}: {error}", file=sys.stderr)
-    here = os.getcwd() if os.path.isdir(os.path.join(os.getcwd(), _FOLDER)) else None
-    if here is None:
+    if not os.path.isdir(_FOLDER):
         print(text, file=sys.stderr)
         return FAULT
-    path = os.path.join(here, _FOLDER, "log", f"fault-{os.getpid()}.txt")
+    path = os.path.join(_FOLDER, "log", f"fault-{os.getpid()}.txt")
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:

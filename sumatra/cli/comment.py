@@ -97,13 +97,14 @@ def _edited(text: str) -> str:
         editor = shlex.split(chosen) or ["vi"]
     except ValueError as error:
         raise SumatraError(f"the editor {chosen!r} can't be read: {error}", "quote it as in a shell") from error
-    with tempfile.NamedTemporaryFile("w+", suffix=".txt", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "comment.txt")
+        with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
         try:
-            done = subprocess.run([*editor, file.name], check=False)  # noqa: S603  the user's own choice of editor
+            done = subprocess.run([*editor, path], check=False)  # noqa: S603  the user's own choice of editor
         except OSError as error:
             raise SumatraError(f"the editor {editor[0]!r} can't be started: {error.strerror}", "set EDITOR") from error
         if done.returncode:
             raise SumatraError(f"the editor ended with exit status {done.returncode}, so nothing was changed")
-        return _from_file(file.name)
+        return _from_file(path)

@@ -92,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
         reason=args.reason, tags=frozenset(check_tag(tag) for tag in args.tag), stdin_file=args.stdin,
         stdout_file=args.stdout, **rest,
     )
+    if not args.whole and len(request.arguments) == len(args.words):
+        _warn_of_program(args.words)
     if args.debug:
         import shlex
 
@@ -134,9 +136,19 @@ def _warn_of_options(words: Sequence[str]) -> None:
             return
 
 
+def _warn_of_program(words: Sequence[str]) -> None:
+    """Say so if a command was typed where the project's program gets the words."""
+    from sumatra import programs
+    from sumatra.process import find_program
+
+    first = words[0] if words else ""
+    if first and programs.known(first) and find_program(first) and not os.path.exists(first):
+        say(f"{first!r} is given to the project's program as an argument; a command of its own: smt run -- {first} …")
+
+
 def _tell(done: Done, quiet: bool) -> None:
     if not done.saved:
-        say(f"the record {done.record.label} could not be saved and waits in .smt/runs: {done.trouble}")
+        say(f"the record {done.record.label} could not be saved: {done.trouble}")
     elif not quiet:
         record = done.record
         lines = [f"Record label for this run: '{record.label}'", _data(record)]
@@ -158,7 +170,8 @@ _ORDINARY = frozenset({"no-version-control", "reader-left"})
 
 def _data(record: Record) -> str:
     if not record.output_data:
-        return "No data produced."
+        folder = record.datastore.options.get("root", "") if record.datastore else ""
+        return f"No data produced in {os.path.relpath(folder)}."
     names = [key.path for key in record.output_data[:5]]
     more = f" and {len(record.output_data) - 5} more" if len(record.output_data) > 5 else ""
     return f"Data keys are [{', '.join(names)}{more}]"

@@ -67,9 +67,14 @@ def _plain_mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _plain_rarity(value: Any) -> Any:
-    for kind in (bool, int, float, str, list):  # subclasses: enumerations, numbers of NumPy, lists of ruamel.yaml
-        if isinstance(value, kind):
-            return plain(kind(value)) if kind is not str else str.__str__(value)
+    if isinstance(value, str):  # subclasses: enumerations, numbers of NumPy, lists of ruamel.yaml
+        return str.__str__(value)
+    if isinstance(value, int):
+        return plain(int(value))
+    if isinstance(value, float):
+        return plain(float(value))
+    if isinstance(value, list):
+        return [plain(item) for item in value]
     if isinstance(value, tuple):
         return {"$tuple": [plain(item) for item in value]}
     if isinstance(value, Set):

@@ -60,7 +60,8 @@ class Translated:
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, sqlite3.Error):
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            trouble, hint = _TROUBLES.get(code, (f"can't be used: {error}", "see whether the file is what it should be"))
+            trouble, hint = _TROUBLES.get(code,
+            (f"can't be used: {error}", "see whether the file is what it should be"))
             if code == sqlite3.SQLITE_CANTOPEN:
                 trouble, hint = self._why_not_opened() or (trouble, hint)
             raise RecordStoreError(f"the record store {self.path} {trouble}", hint) from error
@@ -194,7 +195,8 @@ class StoreFile:
             pass
         except FileNotFoundError as error:
             raise RecordStoreError(
-                f"the record store {self.path} can't be made: its folder isn't there", "make the folder, or correct the path"
+                f"the record store {self.path} can't be made: its folder isn't there",
+                "make the folder, or correct the path"
             ) from error
 
     def _open(self) -> sqlite3.Connection:
@@ -213,7 +215,8 @@ class StoreFile:
     def _is_written(self, connection: sqlite3.Connection) -> bool:
         """Tell whether a schema is there, and that it is ours; raises an error for what isn't ours or is newer."""
         application, version = _number(connection, "application_id"), _number(connection, "user_version")
-        if application == 0 and version == 0 and not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+        if empty and application == version == 0:
             return False
         if application != schema.APPLICATION_ID:
             raise RecordStoreError(

@@ -3,6 +3,7 @@
 What each clause means is said by ``sumatra.selection``.  Values go into statements as bound parameters only, and the
 names of columns come from a table here.  A clause is always 0 or 1 and never NULL, so that ``NOT`` may stand before it.
 """
+# ruff: noqa: S608  values are always bound; see above
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple

@@ -3,6 +3,7 @@
 Records are kept as documents; lists and queries are answered from columns and tables drawn from them.  No reader
 holds the file while its caller does something with what it got: that would keep writers waiting.
 """
+# ruff: noqa: S608  values are always bound; only names of ours are put into statements
 
 import os
 import sqlite3
@@ -25,19 +26,20 @@ _AT_ONCE = 200  # documents that are read together
 _FEW = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HERE = "project = ? AND deleted IS NULL"
-_FIND = f"SELECT record, document FROM records JOIN documents USING (record) WHERE {_HERE} AND label = ?"  # noqa: S608
+_FIND = f"SELECT record, document FROM records JOIN documents USING (record) WHERE {_HERE} AND label = ?"
 
 #: Columns of the table of records that are fields of queries too.
 _FIELD_COLUMNS = (
-    "label", "id", "status", "exit_status", "duration", "reason", "outcome", "version", "branch", "changed", "main_file",
+    "label", "id", "status", "exit_status", "duration", "reason", "outcome", "version", "branch", "changed",
+    "main_file",
     "script_arguments", "command", "executable", "program", "host", "user", "repeats",
 )
 _COLUMNS = ("project", "timestamp", *_FIELD_COLUMNS)
 _INSERT = (
-    f"INSERT INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+    f"INSERT INTO records ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 )
 _UPDATE = (
-    f"UPDATE records SET deleted = NULL, {', '.join(f'{name} = ?' for name in _COLUMNS)} WHERE record = ?"  # noqa: S608
+    f"UPDATE records SET deleted = NULL, {', '.join(f'{name} = ?' for name in _COLUMNS)} WHERE record = ?"
 )
 
 
@@ -88,7 +90,7 @@ class SQLiteRecordStore(RecordStore):
         clause = None if where is None else condition(where)
         exact = clause is None or clause.exact
         sorting = order(selection.sort)
-        sql, arguments = "SELECT record FROM records", ()
+        sql = "SELECT record FROM records"
         if sorting is None or not exact:
             from sumatra.selection import apply, matches
         if sorting is None:
@@ -178,7 +180,7 @@ class SQLiteRecordStore(RecordStore):
     ) -> list[Any]:
         few = clause is not None and self._finds_few(clause)
         sql += f" WHERE {'+' if few else ''}{_HERE}"  # the sign keeps SQLite from going through all in their order
-        arguments = [searchable(project)]
+        arguments: list[Any] = [searchable(project)]
         if clause is not None:
             sql += f" AND {clause.sql}"
             arguments += clause.arguments

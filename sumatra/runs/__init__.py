@@ -23,6 +23,7 @@ from sumatra.records import Choice, DataKey, Finding, Process, Record, new_id
 from sumatra.recordstore import RecordStore
 from sumatra.runs import code, ending
 from sumatra.runs.folder import RunFolder
+from sumatra.runs.inputs import Inputs
 from sumatra.runs.shadow import Shadow
 from sumatra.runs.words import Understood, understand
 from sumatra.runs.workshop import Workshop
@@ -68,6 +69,8 @@ def check_label(label: str) -> str:
         )
     from sumatra.files import file_name
 
+    if any(part in ("", ".", "..") for part in label.split("/")):
+        raise UsageError(f"{label!r} can't be a label", "between slashes there has to be a name")
     if len(file_name(label)) > 200:
         raise UsageError(f"the label {label[:20]!r}… is too long", "take less than 200 letters")
     return label
@@ -88,10 +91,11 @@ def execute(request: Request, workshop: Workshop) -> Done:
     now = datetime.now().astimezone()
     launcher = get_launcher(request.launch_mode.name, request.launch_mode.options)
     environment = dict(os.environ)
-    executable, main_file = programs.describe([*request.program, *request.arguments], os.getcwd(), environment)
+    here = os.getcwd()
+    executable, main_file = programs.describe([*request.program, *request.arguments], here, environment)
     main_file = request.main_file or main_file
     found = code.look(
-        os.getcwd(), policy=workshop.settings.on_changed, store=workshop.objects, main_file=main_file,
+        here, policy=workshop.settings.on_changed, store=workshop.objects, main_file=main_file,
         limits=code.Limits(
             parse_size(workshop.settings.largest_untracked), parse_size(workshop.settings.largest_untracked_total)
         ),
@@ -109,9 +113,9 @@ def execute(request: Request, workshop: Workshop) -> Done:
         masked, hidden = capture.mask_words(command, workshop.key)
         record = Record(
             label=folder.label, timestamp=now, id=new_id(), project=workshop.settings.name,
-            reason=request.reason, tags=request.tags, command=tuple(masked), executable=executable,
-            main_file=main_file, script_arguments=capture.mask(words.script_arguments, workshop.key)[0],
-            working_directory=os.getcwd(), repository=found.repository, version=found.version,
+            reason=capture.mask(request.reason, workshop.key)[0], tags=request.tags, command=tuple(masked),
+            executable=executable, main_file=main_file,
+            script_arguments=capture.mask(words.script_arguments, workshop.key)[0], working_directory=here, repository=found.repository, version=found.version,
             diff=capture.mask(found.diff, workshop.key)[0], changes=found.changes,
             on_changed=workshop.settings.on_changed, parameters=words.parameters,
             launch_mode=request.launch_mode, datastore=data.choice, input_datastore=workshop.inputs.choice,
@@ -122,21 +126,27 @@ def execute(request: Request, workshop: Workshop) -> Done:
         environment["SMT_LABEL"] = folder.label
         folder.write(record)
         before = data.snapshot()
-        crowd = ending.Crowd(os.path.dirname(folder.path))
-        shadow = Shadow(record, folder, workshop, _inputs(request, words), before)
+        crowd = ending.Crowd(os.path.dirname(folder.path), parent=record.parent)
+        inputs = Inputs(_input_files(request, words), workshop.inputs)
+        shadow = Shadow(record, folder, workshop, inputs, before)
 
         def started(pid: int) -> None:
             shadow.start(Process(pid, capture.process_start(pid) or 0, capture.boot_id(), os.uname().nodename))
 
         ended = launcher.run(Plan(
-            words=[*request.program, *words.words], environment=environment, stdout=folder.file("stdout"), stderr=folder.file("stderr"),
-            stdin_file=request.stdin_file, stdout_file=request.stdout_file, started=started,
+            words=[*request.program, *words.words], environment=environment,
+            stdout=folder.file("stdout"), stderr=folder.file("stderr"), stdin_file=request.stdin_file,
+            stdout_file=request.stdout_file, started=started,
         ))
-    except BaseException:
+    except BaseException as error:
         if shadow is None or not shadow.has_started:
             folder.remove()
         else:
             folder.unlock()  # the program runs on, and the next command takes its record in
+        if isinstance(error, OSError) and not isinstance(error, SumatraError):
+            raise ProjectError(
+                f"the run could not be prepared in {folder.path}: {error.strerror}", "nothing was run; make room there"
+            ) from error
         raise
     return _collect(request, workshop, folder, shadow, ended, data, before, crowd)
 
@@ -175,7 +185,7 @@ def _claim(request: Request, workshop: Workshop, store: RecordStore, now: dateti
             folder.remove()
         if request.label is not None:
             raise LabelTaken(f"there is already a record called {label!r}", "choose another label")
-    raise AssertionError("unreachable")
+    raise LabelTaken("no label is free")
 
 
 def _in_store(store: RecordStore, workshop: Workshop, label: str) -> bool:
@@ -200,7 +210,7 @@ def _understand(
     )
 
 
-def _inputs(request: Request, words: Understood) -> list[tuple[str, str]]:
+def _input_files(request: Request, words: Understood) -> list[tuple[str, str]]:
     """Return paths of inputs, each with how it was seen."""
     found = list(words.inputs)
     if request.stdin_file:
@@ -217,24 +227,29 @@ def _collect(
     request: Request, workshop: Workshop, folder: RunFolder, shadow: Shadow, ended: Ended, data: DataStore,
     before: Snapshot, crowd: ending.Crowd,
 ) -> Done:
-    """Complete the record after the program has ended; nothing here may raise."""
+    """Complete the record after the program has ended; nothing here may raise, and each step may fail by itself."""
+    with suppress(OSError):
+        folder.write(ending.conclude(shadow.facts(), ended, folder))
     record = ending.conclude(shadow.join(), ended, folder)
+    collected = False
     try:
-        with suppress(OSError):
-            folder.write(record)
-        record = ending.with_streams(record, folder, workshop.objects)
-        outputs, findings = ending.outputs(data, before, crowd, workshop.progress)
+        record = ending.collect(record, folder, workshop, data, before, crowd)
+        collected = True
         if request.stdout_file:
-            outputs = _with_stdout_file(outputs, data, request.stdout_file)
-        record = replace(record, output_data=tuple(outputs), receipt=(*record.receipt, *findings))
-        foreign = folder.foreign_files()
-        if foreign:
-            record = ending.keep_foreign(record, folder, foreign, workshop.objects)
-        record = ending.save(record, workshop.open_store, workshop.settings.name)
-        folder.remove()
+            outputs = _with_stdout_file(record.output_data, data, request.stdout_file)
+            record = replace(record, output_data=tuple(outputs))
+        saved = ending.save(record, workshop.open_store, workshop.settings.name)
     except (SumatraError, OSError) as error:
-        return _kept_beside(record, ended, folder, workshop, error)
-    return Done(record, ended, saved=True)
+        trouble = str(error)
+    except KeyboardInterrupt:
+        trouble = "you interrupted it"
+    else:
+        folder.remove()
+        return Done(saved, ended, saved=True)
+    if collected:
+        with suppress(OSError):
+            folder.forget_before()
+    return _kept_beside(record, ended, folder, workshop, trouble)
 
 
 def _with_stdout_file(outputs: Sequence[DataKey], data: DataStore, path: str) -> list[DataKey]:
@@ -245,20 +260,20 @@ def _with_stdout_file(outputs: Sequence[DataKey], data: DataStore, path: str) ->
     return [*outputs, *data.generate_keys([os.path.abspath(path) if outside else relative], seen="stdout")]
 
 
-def _kept_beside(
-    record: Record, ended: Ended, folder: RunFolder, workshop: Workshop, error: SumatraError | OSError
-) -> Done:
+def _kept_beside(record: Record, ended: Ended, folder: RunFolder, workshop: Workshop, trouble: str) -> Done:
     """Leave the record in its folder, for the next command to take in."""
-    finding = Finding("kept-beside", f"the record could not be saved at once: {error}")
+    finding = Finding("kept-beside", f"the record could not be saved at once: {trouble}")
     record = replace(record, receipt=(*record.receipt, finding))
+    kept = f"it waits in {folder.path} for the next smt command"
     try:
         try:
             folder.write(record)
         except OSError:
             # The disk is full: this file was made for such a moment.
-            os.unlink(os.path.join(workshop.folder, "reserve"))
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(workshop.folder, "reserve"))
             folder.write(record)
     except OSError as worse:
-        error = ProjectError(f"{error}; nor could it be kept in {folder.path}: {worse.strerror}")
+        kept = f"nor could it be kept in {folder.path}: {worse.strerror}"
     folder.unlock()
-    return Done(record, ended, saved=False, trouble=str(error))
+    return Done(record, ended, saved=False, trouble=f"{trouble}; {kept}")

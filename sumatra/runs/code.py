@@ -25,6 +25,9 @@ _CODE = frozenset(
 )
 _MOST_CODE_FILES = 1000
 
+#: More untracked files than this are hardly all code.
+_MANY = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -86,6 +89,11 @@ def _with_version_control(
         )
     untracked = [change for change in status.changed if change.kind == "untracked"]
     wanted = tracked + [change for change in untracked if not _below(os.path.join(copy.root, change.path), passed_over)]
+    if len(wanted) - len(tracked) > _MANY:
+        findings.append(Finding(
+            "many-untracked", f"{len(wanted) - len(tracked)} untracked files were kept with the record",
+            "if they are results: ignore them, or smt configure --datapath=FOLDER",
+        ))
     if status.version is None:
         findings.append(Finding("no-commit", "the repository has no commit yet", "git commit"))
     findings += [Finding("code-note", note) for note in status.notes]

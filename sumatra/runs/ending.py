@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from sumatra import files
 from sumatra.datastore import DataStore, Snapshot
-from sumatra.errors import LabelTaken, NoSuchRecord
+from sumatra.errors import LabelTaken, NoSuchRecord, SumatraError
 from sumatra.files import ContentStore
 from sumatra.launch import Ended
 from sumatra.records import DataKey, Finding, Record, Stream
 from sumatra.recordstore import RecordStore
 from sumatra.runs.folder import RunFolder
+from sumatra.runs.workshop import Workshop
 
-__all__ = ["Crowd", "conclude", "keep_foreign", "outputs", "save", "shortened", "with_streams"]
+__all__ = ["Crowd", "collect", "conclude", "save", "shortened", "with_streams"]
 
 _HEAD = 8 * 1024
 _TAIL = 24 * 1024
@@ -23,12 +24,14 @@ _TAIL = 24 * 1024
 class Crowd:
     """Tells whether other runs of the project went on at the same time.
 
-    Each run makes and removes a folder beside ours, which changes the time stamp of the folder above.
+    Each run makes and removes a folder beside ours, which changes the time stamp of the folder above.  The run
+    *parent*, in which ours was started, doesn't count.
     """
 
-    def __init__(self, runs: str) -> None:
+    def __init__(self, runs: str, parent: str | None = None) -> None:
         self._runs = runs
-        self._others = len(os.listdir(runs)) > 1
+        ours = 1 if parent is None else 1 + os.path.isdir(os.path.join(runs, files.file_name(parent)))
+        self._others = len(os.listdir(runs)) > ours
         self._stamp = os.stat(runs).st_mtime_ns
 
     def was_there(self) -> bool:
@@ -108,27 +111,78 @@ def _kept(path: str, stream: Stream | None, objects: ContentStore) -> Stream:
     return stream
 
 
-def outputs(
-    data: DataStore, before: Snapshot, crowd: Crowd | None,
-    progress: Callable[[int], Callable[[int], None] | None] = lambda size: None,
-) -> tuple[list[DataKey], list[Finding]]:
-    """Return what has appeared or changed in the data folder, with what has to be said about it."""
-    paths = data.new_since(before)
+def collect(
+    record: Record, folder: RunFolder, workshop: Workshop, data: DataStore, before: Snapshot | None, crowd: Crowd | None
+) -> Record:
+    """Return *record* with what the program wrote: streams, outputs, and what it left in the run folder.
+
+    *before* is None where it isn't known what was there before the run, *crowd* where we were not there to see who
+    else was.  A step that fails becomes a finding.
+    """
+    steps: tuple[Callable[[Record], Record], ...] = (
+        lambda record: with_streams(record, folder, workshop.objects),
+        lambda record: _with_outputs(record, data, before, crowd, workshop.progress),
+        lambda record: _with_foreign(record, folder, workshop.objects),
+    )
+    for step in steps:
+        try:
+            record = step(record)
+        except (OSError, SumatraError) as error:
+            finding = Finding("not-collected", f"something that the run wrote could not be looked at: {error}")
+            record = replace(record, receipt=(*record.receipt, finding))
+    if record.status == "failed" and _is_full(folder.path):
+        finding = Finding("disk-full", "the disk of .smt is full; the program may have failed because of that")
+        record = replace(record, receipt=(*record.receipt, finding))
+    return record
+
+
+def _is_full(path: str) -> bool:
+    try:
+        space = os.statvfs(path)
+    except OSError:
+        return False
+    return space.f_bavail * space.f_frsize < 64 * 1024
+
+
+def _with_outputs(
+    record: Record, data: DataStore, before: Snapshot | None, crowd: Crowd | None,
+    progress: Callable[[int], Callable[[int], None] | None],
+) -> Record:
     findings = []
-    keys = data.generate_keys(paths, progress=progress(_total(data, paths)) if paths else None)
-    if keys and (crowd is None or crowd.was_there()):
+    keys: list[DataKey] = []
+    if before is None:
+        findings.append(Finding(
+            "outputs-unknown", "what the run wrote isn't known: it ended too early or the list was lost"
+        ))
+    else:
+        paths = data.new_since(before)
+        keys = data.generate_keys(paths, progress=progress(_total(data, paths)) if paths else None)
+    if keys and crowd is None:
+        findings.append(Finding(
+            "looked-late", "outputs were looked at some time after the run: what was written in between is listed too"
+        ))
+    elif keys and crowd is not None and crowd.was_there():
         keys = [replace(key, flags=(*key.flags, "shared")) for key in keys]
         findings.append(Finding(
             "concurrent-run",
             "another run of this project went on at the same time; a file that it wrote may be listed as output here",
             "give each run a folder of its own: smt configure --addlabel=cmdline",
         ))
-    if any("not hashed" in key.flags for key in keys):
-        findings.append(Finding("not-hashed", "some outputs have no digest, because hashing was interrupted"))
+    if any("not hashed" in key.flags for key in (*keys, *record.input_data)):
+        findings.append(Finding("not-hashed", "some files have no digest, because hashing was interrupted"))
     if any("unstable" in key.flags for key in keys):
         findings.append(Finding("output-unstable", "some outputs went on changing after the program had ended"))
+    if any("changed during the run" in key.flags for key in record.input_data):
+        findings.append(Finding("input-changed", "some input files changed while the program ran"))
     findings += [Finding("data-note", note) for note in data.notes]
-    return keys, findings
+    return replace(
+        record, output_data=(*record.output_data, *keys), receipt=(*record.receipt, *findings)
+    )
+
+
+def _with_foreign(record: Record, folder: RunFolder, objects: ContentStore) -> Record:
+    foreign = folder.foreign_files()
+    return _keep_foreign(record, folder, foreign, objects) if foreign else record
 
 
 def _total(data: DataStore, paths: Sequence[str]) -> int:
@@ -141,7 +195,7 @@ def _total(data: DataStore, paths: Sequence[str]) -> int:
     return total
 
 
-def keep_foreign(record: Record, folder: RunFolder, names: Sequence[str], objects: ContentStore) -> Record:
+def _keep_foreign(record: Record, folder: RunFolder, names: Sequence[str], objects: ContentStore) -> Record:
     """Keep files that the program wrote into our run folder (beside its parameter file) as outputs."""
     keys = []
     for name in names:

@@ -110,8 +110,15 @@ class RunFolder:
         except (OSError, ValueError, AttributeError, TypeError):
             return None
 
+    def forget_before(self) -> None:
+        """Say that outputs have been looked at: the document has them."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.file(_BEFORE))
+
     def foreign_files(self) -> list[str]:
         """Return the names of files here that aren't ours: a program may have written beside its parameter file."""
+        if not os.path.isdir(self.path):
+            return []  # the program removed it
         found = [name for name in os.listdir(self.path) if name not in _OURS and not name.endswith(".new")]
         with suppress(FileNotFoundError):
             copies = os.listdir(self.file("parameters"))

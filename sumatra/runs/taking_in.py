@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sumatra import capture
 from sumatra.datastore import get_data_store
-from sumatra.errors import SumatraError
+from sumatra.errors import NoSuchRecord, SumatraError
 from sumatra.records import Finding, Record
 from sumatra.runs import ending
 from sumatra.runs.folder import RunFolder, folders
@@ -40,18 +40,37 @@ def _take(folder: RunFolder, workshop: Workshop) -> Record | None:
     if record is None:
         _without_document(folder, workshop)
         return None
+    before = folder.read_before()
     if not record.has_ended:
         if _goes_on(record):
+            _show(record, workshop)
             return None
         record = _crashed(record, folder)
-        record = _with_outputs(record, folder)
-    record = ending.with_streams(record, folder, workshop.objects)
-    foreign = folder.foreign_files()
-    if foreign:
-        record = ending.keep_foreign(record, folder, foreign, workshop.objects)
+        record = _collected(record, folder, workshop)
+    elif before is not None:
+        # We were killed after the program's end, while its outputs were looked at.
+        record = _collected(record, folder, workshop)
+    else:
+        record = ending.with_streams(record, folder, workshop.objects)
     record = ending.save(record, workshop.open_store, workshop.settings.name)
     folder.remove()
     return record
+
+
+def _show(record: Record, workshop: Workshop) -> None:
+    """Let the store know of a run that goes on without its watcher."""
+    with workshop.open_store() as store:
+        try:
+            store.get(workshop.settings.name, record.label)
+        except NoSuchRecord:
+            store.save(workshop.settings.name, record)
+
+
+def _collected(record: Record, folder: RunFolder, workshop: Workshop) -> Record:
+    data = workshop.data
+    if record.datastore is not None:
+        data = get_data_store(record.datastore.name, record.datastore.options)
+    return ending.collect(record, folder, workshop, data, folder.read_before(), None)
 
 
 def _without_document(folder: RunFolder, workshop: Workshop) -> None:
@@ -91,13 +110,3 @@ def _crashed(record: Record, folder: RunFolder) -> Record:
         record, status="crashed", process=None, stdout=None, stderr=None, stdout_stderr=ending.shortened(folder),
         receipt=(*record.receipt, finding),
     )
-
-
-def _with_outputs(record: Record, folder: RunFolder) -> Record:
-    before = folder.read_before()
-    if before is None or record.datastore is None:
-        finding = Finding("outputs-unknown", "what the run wrote isn't known: it ended too early or the list was lost")
-        return replace(record, receipt=(*record.receipt, finding))
-    data = get_data_store(record.datastore.name, record.datastore.options)
-    keys, findings = ending.outputs(data, before, None)
-    return replace(record, output_data=tuple(keys), receipt=(*record.receipt, *findings))

@@ -46,13 +46,18 @@ def understand(
     findings: list[Finding] = []
     warnings: list[str] = []
     place, chosen = _parameter_file(replaced, findings, not_inputs) if look_for_parameters else (None, None)
+    if findings:
+        _refuse_values(replaced, findings, take_values and place is None)
+        warnings += [finding.message for finding in findings]
     values: list[tuple[str, str]] = []
     facts = Parameters()
     if place is not None and chosen is not None:
         path = replaced[place]
         if take_values:
-            values = [_split(word) for index, word in enumerate(replaced) if index != place and _is_value(word)]
-            replaced, place = _without_values(replaced, place)
+            places = [index for index in range(len(replaced)) if index != place and _is_for(chosen, replaced, index)]
+            values = [_split(replaced[index]) for index in places]
+            replaced = [word for index, word in enumerate(replaced) if index not in places]
+            place -= sum(1 for index in places if index < place)
         changed = _with_values(chosen, values, path, warnings)
         if add_label == "parameters":
             changed = changed.with_value("sumatra_label", label)
@@ -71,7 +76,7 @@ def understand(
     if add_label == "cmdline":
         replaced.append(label)
     told = [_PLACEHOLDER if index == place else word for index, word in enumerate(replaced)]
-    inputs = {path: "argument" for path in _files(replaced, place, not_inputs)}
+    inputs = dict.fromkeys(_files(replaced, place, not_inputs), "argument")
     for path in _files([value for value in facts.flat().values() if isinstance(value, str)], None, not_inputs):
         inputs.setdefault(path, "parameter")
     return Understood(
@@ -109,9 +114,20 @@ def _split(word: str) -> tuple[str, str]:
     return name, value
 
 
-def _without_values(words: Sequence[str], place: int) -> tuple[list[str], int]:
-    kept = [word for index, word in enumerate(words) if index == place or not _is_value(word)]
-    return kept, sum(1 for index, word in enumerate(words) if index < place and not _is_value(word))
+def _is_for(chosen: ParameterSet, words: Sequence[str], index: int) -> bool:
+    """Tell whether the word is a value for *chosen*; an unknown name after an option is the option's own value."""
+    if not _is_value(words[index]):
+        return False
+    return _split(words[index])[0] in chosen or index == 0 or not words[index - 1].startswith("-")
+
+
+def _refuse_values(words: Sequence[str], findings: Sequence[Finding], wanted: bool) -> None:
+    """Raise `ParameterError` if values are given for a file that can't be read: the run would not be what was asked."""
+    values = [word for word in words if _is_value(word)] if wanted else []
+    if values:
+        raise ParameterError(
+            f"{values[0]} can't be set: {findings[0].message}", "mend the file; or run it as it is: smt run --plain …"
+        )
 
 
 def _with_values(

@@ -205,6 +205,13 @@ class _Reader:
             raise self._error("something is repeated too often")
         return least, most
 
+    def _is_bounds(self) -> bool:
+        self.at -= 1
+        if self._bounds() is not None:
+            return True
+        self.at += 1
+        return False
+
     def _item(self) -> _Node:
         char = self.text[self.at]
         self.at += 1
@@ -220,7 +227,7 @@ class _Reader:
             return ("at", "start")
         if char == "$":
             return ("at", "line end")
-        if char in "*+?":
+        if char in "*+?" or (char == "{" and self._is_bounds()):
             raise self._error("there is nothing to repeat")
         return ("char", char.__eq__)
 

@@ -1,4 +1,5 @@
 """Reading queries: Python's syntax for expressions, with a meaning of our own; nothing is evaluated."""
+# ruff: noqa: DTZ001, DTZ005  times without a zone are local times here, as users type them
 
 import ast
 import warnings
@@ -51,7 +52,9 @@ class _Query:
             column = (error.offset or 1) + self.margin
             raise QueryError(f"the query can't be read at column {column}: {error.msg}", self._hint()) from error
         except (ValueError, MemoryError, RecursionError) as error:
-            raise QueryError("the query can't be read: it is nested too deeply, or holds a strange character") from error
+            raise QueryError(
+                "the query can't be read: it is nested too deeply, or holds a strange character"
+            ) from error
         return self._condition(tree.body, 0)
 
     def _hint(self) -> str | None:
@@ -171,7 +174,8 @@ class _Query:
             return self._one_of(left, right, negated)
         wanted, name = self._operand(left), self._operand(right)
         if not isinstance(name, Name):
-            self._fail(right, "after 'in' comes a field, a parameter or a list", "for example: status in ('failed', 'killed')")
+            self._fail(right, "after 'in' comes a field, a parameter or a list",
+            "for example: status in ('failed', 'killed')")
         kind = _kind(name)
         if isinstance(wanted, Name) or wanted is None:
             self._fail(left, "before 'in' comes a value", f"for example: 'text' in {name.name}")
@@ -241,7 +245,7 @@ class _Query:
         wanted = self._operand(arguments[0]) if len(arguments) == 1 and not node.keywords else None
         if not isinstance(wanted, str) or not split_words(wanted):
             self._fail(node, "text wants words", "for example: text('time constant'), text('const*')")
-        found = []
+        found: list[tuple[str, bool]] = []
         for piece in wanted.split():
             pieces = split_words(piece)
             found.extend((word, piece.endswith("*") and word is pieces[-1]) for word in pieces)
@@ -275,9 +279,9 @@ class _Query:
     def _subscript(self, node: ast.Subscript) -> Name:
         """``parameters['my name']``, for names that aren't Python's."""
         inside = node.slice.value if isinstance(node.slice, ast.Constant) else None
-        if isinstance(node.value, ast.Name) and node.value.id == "parameters" and isinstance(inside, str):
-            return Name("parameter", searchable(inside))
-        self._fail(node, "[…] can't stand here", "only parameters['name'] is known")
+        if not isinstance(node.value, ast.Name) or node.value.id != "parameters" or not isinstance(inside, str):
+            self._fail(node, "[…] can't stand here", "only parameters['name'] is known")
+        return Name("parameter", searchable(inside))
 
 
 def _kind(found: Any) -> str:

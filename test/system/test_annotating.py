@@ -36,7 +36,7 @@ def quietly(said):
     assert said == (0, "", ""), said
 
 
-# -- comment -------------------------------------------------------------------------------------------------------------
+# -- comment -----------------------------------------------------------------------------------------------------------
 
 
 def test_comments_are_added_below_each_other_or_replace_what_is_there(notebook, smt, fact):
@@ -124,7 +124,7 @@ def test_without_standard_input_comments_are_taken_all_the_same(notebook, fact):
     assert fact("last", "outcome") == "one"
 
 
-# -- tag -----------------------------------------------------------------------------------------------------------------
+# -- tag ---------------------------------------------------------------------------------------------------------------
 
 
 def test_tags_are_put_on_several_records_and_taken_away(notebook, smt, fact):
@@ -164,7 +164,7 @@ def test_tags_of_states_change_the_state_and_are_no_free_tags(notebook, smt, fac
     assert fact("one", "tags") == ["_finished_", "_mine_", "mine"], "another word between bars is the user's own"
 
 
-# -- delete --------------------------------------------------------------------------------------------------------------
+# -- delete ------------------------------------------------------------------------------------------------------------
 
 
 def test_deleted_records_lie_in_the_trash_and_come_back_in_order(notebook, smt, fact):

@@ -171,7 +171,8 @@ def test_older_tags_tell_the_status(tag: str, status: str) -> None:
 
 def test_older_strings_of_literals_are_read_and_never_run(tmp_path: Path) -> None:
     record = from_document(old(
-        launch_mode={"type": "sumatra.launch.DistributedLaunchMode", "parameters": "{'n': 2, 'working_directory': '/w'}"},
+        launch_mode={"type": "sumatra.launch.DistributedLaunchMode",
+        "parameters": "{'n': 2, 'working_directory': '/w'}"},
         datastore={"type": "FileSystemDataStore", "parameters": "{'root': '/data'}"}, input_data="['a', 'b']",
         parameters={"type": "dict", "content": "{'a': 1}"},
     ))
@@ -195,16 +196,19 @@ def test_older_simple_parameters_can_be_asked_for() -> None:
 
 
 junk = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("['a'") | st.just("2012-01-01"),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["['a'", "2012-01-01"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["path", "type", "parameters", "content", "metadata", "$float", "$items", "values", "size"]), inner,
+        st.sampled_from(["path", "type", "parameters", "content", "metadata", "$float", "$items", "values", "size"]),
+        inner,
         max_size=3,
     ),
     max_leaves=6,
 )
 
 
-@given(st.dictionaries(st.sampled_from(sorted({name.partition(".")[0] for name in ON_DISK} | {"data_key"})), junk), st.booleans())
+@given(st.dictionaries(st.sampled_from(sorted({name.partition(".")[0] for name in ON_DISK} | {"data_key"})), junk),
+    st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_a_malformed_document_is_a_sentence(changes: dict[str, Any], is_old: bool) -> None:
     whole = old() if is_old else FULL
@@ -218,7 +222,8 @@ def test_a_malformed_document_is_a_sentence(changes: dict[str, Any], is_old: boo
 FULL = to_document(a_full_record())
 
 
-@given(st.binary(max_size=30) | st.sampled_from([b"[" * 100_000, b'{"label": 1' + b"0" * 5000 + b"}", b"\xff\xfe", b"null", b"[]"]))
+@given(st.binary(max_size=30) | st.sampled_from([b"[" * 100_000, b'{"label": 1' + b"0" * 5000 + b"}", b"\xff\xfe",
+    b"null", b"[]"]))
 @settings(deadline=None)
 def test_bytes_that_are_no_document_are_a_sentence(content: bytes) -> None:
     with pytest.raises(RecordStoreError):
@@ -246,9 +251,14 @@ def test_a_time_without_zone_is_universal() -> None:
     assert decode(encode(a_record(timestamp=naive))).timestamp == naive.replace(tzinfo=UTC)
 
 
+def without_fold(moment: Any) -> Any:
+    return moment.replace(fold=0)
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.just(math.nan) | st.text(max_size=5)
-    | st.datetimes() | st.dates() | st.times() | st.binary(max_size=3) | st.complex_numbers(allow_nan=False)
+    | st.datetimes().map(without_fold) | st.dates() | st.times().map(without_fold) | st.binary(max_size=3)
+    | st.complex_numbers(allow_nan=False)
     | st.characters(categories=["Cs"]),
     lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(
         st.text(max_size=3) | st.integers() | st.sampled_from(["$", "$float", "$items"]), inner, max_size=3
@@ -261,13 +271,14 @@ values = st.recursive(
 @settings(deadline=None)
 def test_values_come_back_as_they_were(value: Any) -> None:
     back = restored(json.loads(json.dumps(plain(value), allow_nan=False)))
-    assert back == value
+    assert [back] == [value]  # in a list, a NaN is equal to itself
     assert repr(back) == repr(value)
 
 
 def test_values_of_numpy_come_back_as_numbers() -> None:
     numpy = pytest.importorskip("numpy")
-    given_values = {"i": numpy.int64(3), "f": numpy.float64(0.5), "f32": numpy.float32(0.5), "b": numpy.bool_(True), "a": numpy.arange(3)}
+    given_values = {"i": numpy.int64(3), "f": numpy.float64(0.5), "f32": numpy.float32(0.5), "b": numpy.bool_(True),
+    "a": numpy.arange(3)}
     record = decode(encode(a_record(parameters=Parameters(values=given_values))))
     assert record.parameters.values == {"i": 3, "f": 0.5, "f32": 0.5, "b": True, "a": [0, 1, 2]}
 

@@ -50,7 +50,6 @@ CALLS = {
     "symlinkat": Call("symlink", folder=1, name=2, other_name=0),
     "unlink": Call("unlink", name=0),
     "unlinkat": Call("unlink", folder=0, name=1, flags=2),
-    "rmdir": Call("rmdir", name=0),
     "mkdir": Call("mkdir", name=0),
     "mkdirat": Call("mkdir", folder=0, name=1),
     "execve": Call("execute", name=0, other_name=1),
@@ -64,7 +63,7 @@ CALLS = {
 #: The machines that we know, by what `os.uname` calls them.
 MACHINES = {
     "x86_64": Machine(0xC000003E, 317, {
-        "open": 2, "execve": 59, "truncate": 76, "chdir": 80, "fchdir": 81, "rename": 82, "mkdir": 83, "rmdir": 84,
+        "open": 2, "execve": 59, "truncate": 76, "chdir": 80, "fchdir": 81, "rename": 82, "mkdir": 83,
         "creat": 85, "link": 86, "unlink": 87, "symlink": 88, "mknod": 133, "openat": 257, "mkdirat": 258,
         "mknodat": 259, "unlinkat": 263, "renameat": 264, "linkat": 265, "symlinkat": 266, "open_by_handle_at": 304,
         "renameat2": 316, "execveat": 322, "io_uring_setup": 425, "openat2": 437,
@@ -80,7 +79,7 @@ MACHINES = {
 FOREIGN = {
     "x86_64": Machine(0x40000003, 354, {
         "open": 5, "creat": 8, "link": 9, "unlink": 10, "execve": 11, "chdir": 12, "mknod": 14, "rename": 38,
-        "mkdir": 39, "rmdir": 40, "symlink": 83, "truncate": 92, "fchdir": 133, "truncate64": 193, "openat": 295,
+        "mkdir": 39, "symlink": 83, "truncate": 92, "fchdir": 133, "truncate64": 193, "openat": 295,
         "mkdirat": 296, "mknodat": 297, "unlinkat": 301, "renameat": 302, "linkat": 303, "symlinkat": 304,
         "open_by_handle_at": 342, "renameat2": 353, "execveat": 358, "io_uring_setup": 425, "openat2": 437,
     }),

@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
+from typing import NamedTuple
 
 import sumatra
 from sumatra import capture, programs
 from sumatra.datastore import DataStore, Snapshot
 from sumatra.errors import LabelTaken, NoSuchRecord, ProjectError, RecordStoreError, SumatraError, UsageError
 from sumatra.launch import Ended, Plan, get_launcher
-from sumatra.records import Choice, DataKey, Finding, Process, Record, new_id
+from sumatra.records import Choice, DataKey, Executable, Finding, Process, Record, new_id
 from sumatra.recordstore import RecordStore
 from sumatra.runs import code, ending
 from sumatra.runs.folder import RunFolder
@@ -83,58 +84,44 @@ def new_label(settings: Settings, now: datetime) -> str:
     return check_label(now.strftime(settings.timestamp_format))
 
 
+class _Around(NamedTuple):
+    """What is known before a label is chosen."""
+
+    now: datetime
+    folder: str  #: the current one
+    environment: dict[str, str]
+    executable: Executable
+    main_file: str | None
+    code: code.Code
+
+
 def execute(request: Request, workshop: Workshop) -> Done:
     """Run what *request* asks for, keep the record, and tell what came of it.
 
     Raises a `SumatraError` only if the program was not started; from then on troubles are findings in the record.
     """
-    now = datetime.now().astimezone()
     launcher = get_launcher(request.launch_mode.name, request.launch_mode.options)
-    environment = dict(os.environ)
-    here = os.getcwd()
-    executable, main_file = programs.describe([*request.program, *request.arguments], here, environment)
-    main_file = request.main_file or main_file
-    found = code.look(
-        here, policy=workshop.settings.on_changed, store=workshop.objects, main_file=main_file,
-        limits=code.Limits(
-            parse_size(workshop.settings.largest_untracked), parse_size(workshop.settings.largest_untracked_total)
-        ),
-        passed_over=(workshop.folder, *_data_folders(workshop)),
-    )
+    around = _look_around(request, workshop)
     with workshop.open_store() as store:
-        folder = _claim(request, workshop, store, now)
+        folder = _claim(request, workshop, store, around.now)
     shadow: Shadow | None = None
     try:
         data = _data_for(workshop, folder.label)
-        words = _understand(request, workshop, folder, executable.path, main_file)
+        words = _understand(request, workshop, folder, around)
         for warning in words.warnings:
             workshop.warn(warning)
-        command = launcher.words([*request.program, *words.words])
-        masked, hidden = capture.mask_words(command, workshop.key)
-        record = Record(
-            label=folder.label, timestamp=now, id=new_id(), project=workshop.settings.name,
-            reason=capture.mask(request.reason, workshop.key)[0], tags=request.tags, command=tuple(masked),
-            executable=executable, main_file=main_file,
-            script_arguments=capture.mask(words.script_arguments, workshop.key)[0], working_directory=here, repository=found.repository, version=found.version,
-            diff=capture.mask(found.diff, workshop.key)[0], changes=found.changes,
-            on_changed=workshop.settings.on_changed, parameters=words.parameters,
-            launch_mode=request.launch_mode, datastore=data.choice, input_datastore=workshop.inputs.choice,
-            user=found.user or capture.user(environment), repeats=request.repeats,
-            parent=environment.get("SMT_LABEL"), receipt=(*found.findings, *words.findings, *_hidden(hidden)),
-            tools={"sumatra": sumatra.__version__, "python": ".".join(map(str, sys.version_info[:3]))},
-        )
-        environment["SMT_LABEL"] = folder.label
+        program = [*request.program, *words.words]
+        record = _first_state(request, workshop, around, folder.label, words, launcher.words(program), data)
         folder.write(record)
         before = data.snapshot()
         crowd = ending.Crowd(os.path.dirname(folder.path), parent=record.parent)
-        inputs = Inputs(_input_files(request, words), workshop.inputs)
-        shadow = Shadow(record, folder, workshop, inputs, before)
+        shadow = Shadow(record, folder, workshop, Inputs(_input_files(request, words), workshop.inputs), before)
 
         def started(pid: int) -> None:
             shadow.start(Process(pid, capture.process_start(pid) or 0, capture.boot_id(), os.uname().nodename))
 
         ended = launcher.run(Plan(
-            words=[*request.program, *words.words], environment=environment,
+            words=program, environment={**around.environment, "SMT_LABEL": folder.label},
             stdout=folder.file("stdout"), stderr=folder.file("stderr"), stdin_file=request.stdin_file,
             stdout_file=request.stdout_file, started=started,
         ))
@@ -149,6 +136,43 @@ def execute(request: Request, workshop: Workshop) -> Done:
             ) from error
         raise
     return _collect(request, workshop, folder, shadow, ended, data, before, crowd)
+
+
+def _look_around(request: Request, workshop: Workshop) -> _Around:
+    now = datetime.now().astimezone()
+    here = os.getcwd()
+    environment = dict(os.environ)
+    executable, main_file = programs.describe([*request.program, *request.arguments], here, environment)
+    main_file = request.main_file or main_file
+    chosen = workshop.settings
+    found = code.look(
+        here, policy=chosen.on_changed, store=workshop.objects, main_file=main_file,
+        limits=code.Limits(parse_size(chosen.largest_untracked), parse_size(chosen.largest_untracked_total)),
+        passed_over=(workshop.folder, *_data_folders(workshop)),
+    )
+    return _Around(now, here, environment, executable, main_file, found)
+
+
+def _first_state(
+    request: Request, workshop: Workshop, around: _Around, label: str, words: Understood, command: Sequence[str],
+    data: DataStore,
+) -> Record:
+    """Return the record as it is before the program starts."""
+    key = workshop.key
+    masked, hidden = capture.mask_words(command, key)
+    found = around.code
+    return Record(
+        label=label, timestamp=around.now, id=new_id(), project=workshop.settings.name,
+        reason=capture.mask(request.reason, key)[0], tags=request.tags, command=tuple(masked),
+        executable=around.executable, main_file=around.main_file,
+        script_arguments=capture.mask(words.script_arguments, key)[0], working_directory=around.folder,
+        repository=found.repository, version=found.version, diff=capture.mask(found.diff, key)[0],
+        changes=found.changes, on_changed=workshop.settings.on_changed, parameters=words.parameters,
+        launch_mode=request.launch_mode, datastore=data.choice, input_datastore=workshop.inputs.choice,
+        user=found.user or capture.user(around.environment), repeats=request.repeats,
+        parent=around.environment.get("SMT_LABEL"), receipt=(*found.findings, *words.findings, *_hidden(hidden)),
+        tools={"sumatra": sumatra.__version__, "python": ".".join(map(str, sys.version_info[:3]))},
+    )
 
 
 def _hidden(number: int) -> tuple[Finding, ...]:
@@ -199,14 +223,12 @@ def _in_store(store: RecordStore, workshop: Workshop, label: str) -> bool:
     return True
 
 
-def _understand(
-    request: Request, workshop: Workshop, folder: RunFolder, executable: str, main_file: str | None
-) -> Understood:
-    known = {os.path.abspath(path) for path in (executable, main_file) if path}
+def _understand(request: Request, workshop: Workshop, folder: RunFolder, around: _Around) -> Understood:
+    known = {os.path.abspath(path) for path in (around.executable.path, around.main_file) if path}
     return understand(
         request.arguments, label=folder.label, folder=folder.file("parameters"), store=workshop.objects,
         look_for_parameters=request.look_for_parameters, take_values=request.take_values,
-        add_label=workshop.settings.add_label, not_inputs=frozenset(known),
+        add_label=workshop.settings.add_label, key=workshop.key, not_inputs=frozenset(known),
     )
 
 

@@ -1,10 +1,11 @@
 """What the words of a command mean: the parameter file, values for it, input files, the label's place."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sumatra import parameters
+from sumatra import capture, parameters
 from sumatra.errors import ParameterError
 from sumatra.files import ContentStore, write_atomically
 from sumatra.parameters import ParameterSet
@@ -34,7 +35,7 @@ class Understood:
 
 def understand(
     words: Sequence[str], *, label: str, folder: str, store: ContentStore, look_for_parameters: bool = True,
-    take_values: bool = True, add_label: str = "none", not_inputs: frozenset[str] = frozenset(),
+    take_values: bool = True, add_label: str = "none", key: bytes = b"", not_inputs: frozenset[str] = frozenset(),
 ) -> Understood:
     """Sort out the arguments *words* of a run called *label*.
 
@@ -67,10 +68,17 @@ def understand(
             write_atomically(copy, changed.to_bytes())
             replaced[place] = copy
         warnings += [f"{path}: {warning}" for warning in changed.warnings]
-        facts = Parameters(
+        facts, hidden = _concealed(Parameters(
             content=str(changed), type=changed.type, values=changed.as_dict(), path=os.path.abspath(path),
-            digest=_kept(path, store), changed=tuple(name for name, _ in values),
-        )
+            changed=tuple(name for name, _ in values),
+        ), key)
+        if hidden:
+            findings.append(Finding(
+                "secret-in-parameters",
+                f"values in {path} look like secrets and were masked ({', '.join(hidden)}); the file itself isn't kept",
+            ))
+        else:
+            facts = replace(facts, digest=_kept(path, store))
     elif add_label == "parameters":
         findings.append(Finding("label-not-added", "the label could not be added: there is no parameter file"))
     if add_label == "cmdline":
@@ -138,6 +146,29 @@ def _with_values(
             warnings.append(f"{name} isn't in {path}; it was added")
         chosen = chosen.with_value(name, value)
     return chosen
+
+
+def _concealed(facts: Parameters, key: bytes) -> tuple[Parameters, list[str]]:
+    """Return *facts* with keyed hashes in the place of values that look like secrets, and the names of those."""
+    hidden: list[str] = []
+    content = facts.content
+
+    def conceal(name: str, value: Any) -> Any:
+        nonlocal content
+        if isinstance(value, Mapping):
+            return {inner: conceal(inner, below) for inner, below in value.items()}
+        if not isinstance(value, str) or not value:
+            return value
+        masked, found = capture.mask(f"{name}={value}", key)
+        if not found:
+            return value
+        hidden.append(name)
+        masked = masked.partition("=")[2]
+        content = content.replace(value, masked)
+        return masked
+
+    values = {name: conceal(name, value) for name, value in facts.values.items()}
+    return (replace(facts, values=values, content=content) if hidden else facts), hidden
 
 
 def _kept(path: str, store: ContentStore) -> str | None:

@@ -72,3 +72,17 @@ def test_a_secret_can_be_seen_to_have_changed_but_not_what_it_is(project, smt):
 def test_the_program_gets_its_secrets_all_the_same(project, smt):
     said = smt("run", "--", "sh", "-c", 'echo "$1 $MY_API_TOKEN"', "x", "--password=open", MY_API_TOKEN="sesame")
     assert said.out == "--password=open sesame\n"
+
+
+def test_secrets_among_parameters_are_masked_and_their_file_is_not_kept(project, smt):
+    (project / "db.param").write_text('host = "db"\napi_key = "canary-Param-77f2e1"\ntau_m = 3.0\n')
+    (project / ".gitignore").write_text("*.param\n.smt\nData\n")
+    said = smt("run", "-l", "p", "--", "cat", "db.param")
+    assert "canary-Param-77f2e1" in said.out
+    assert smt("list", "tau_m == 3.0 and host == 'nobody' or tau_m == 3").out == "p\n"
+    shown = smt("view", "p", "--parameters").out
+    assert "canary-Param" not in shown
+    assert "hmac-sha256:" in shown
+    assert "secret-in-parameters" in smt("view", "p", "--receipt").out
+    objects = b"".join(path.read_bytes() for path in Path(".smt").rglob("*") if path.is_file() and path.stat().st_size < 45)
+    assert b"api_key = \"canary" not in objects

@@ -1,0 +1,420 @@
+"""What the observer does at each call: who calls, which file is meant, and what is there just before.
+
+Everything is read from the kernel's own view of the calling process (``/proc/PID``): its memory for the name, its
+current folder, its open folders and its root for what the name means.  So relative names, folders that were renamed,
+links and threads with folders of their own come out right without being followed by us.
+
+A process is met once and looked at again after a second, so that its number can't have passed to another; what is
+remembered is bounded.
+"""
+
+import os
+import stat
+import time
+from typing import NamedTuple
+
+from sumatra.capture.syscalls import CALLS, FOREIGN, MACHINES, Call
+from sumatra.capture.trace import ABSENT, Log, cut, state_of
+
+__all__ = ["Looks"]
+
+_AT_FDCWD = -100
+_AT_REMOVEDIR, _AT_SYMLINK_FOLLOW, _AT_SYMLINK_NOFOLLOW, _AT_EMPTY_PATH = 0x200, 0x400, 0x100, 0x1000
+_RESOLVE_IN_ROOT = 0x10
+
+#: Seconds after which a process is looked at anew.  Process numbers don't come round so fast.
+_FRESH = 1.0
+
+_MOST_PROCESSES = 128
+_MOST_THREADS = 4096
+_MOST_SEEN = 4096
+_LONGEST_NAME = 4096
+_LONGEST_ARGUMENTS = 1 << 16
+_MOST_ARGUMENTS = 4096
+
+#: Flags of opening that tell one way of using a file from another.
+_TELLING = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_EXCL | os.O_NOFOLLOW
+
+_TO_CHANGE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+class _Process:
+    """One process that has been met."""
+
+    __slots__ = ("checked", "elsewhere", "epoch", "image", "index", "memory", "movers", "pid", "seen", "start")
+
+    def __init__(self, index: int, pid: int, start: bytes, image: tuple[bytes, ...]) -> None:
+        self.index = index
+        self.pid = pid
+        self.start = start
+        self.image = image  #: changes when it becomes another program
+        self.memory = -1
+        self.checked = 0.0
+        self.seen: set[tuple[int, bytes]] = set()  #: names as they were given, with flags: nothing new in them
+        self.epoch = 0  #: of the names in *seen*
+        self.movers: set[int] = set()  #: threads that are changing the current folder
+        self.elsewhere = False  #: its root isn't ours
+
+
+class _Found(NamedTuple):
+    name: bytes
+    status: os.stat_result
+
+    @property
+    def is_file(self) -> bool:
+        return stat.S_ISREG(self.status.st_mode)
+
+
+class Looks:
+    """What is known of the processes of one run."""
+
+    def __init__(self, log: Log, machine: str, first_index: int = 0) -> None:
+        self.log = log
+        self.next_index = first_index
+        self._native = MACHINES[machine].audit
+        self._calls = {number: CALLS[name] for name, number in MACHINES[machine].numbers.items()}
+        foreign = FOREIGN.get(machine)
+        self._foreign = {number: CALLS[name] for name, number in foreign.numbers.items()} if foreign else {}
+        self._processes: dict[int, _Process] = {}
+        self._threads: dict[int, _Process] = {}
+        self._epoch = 0  #: grows with each change of which names there are
+        self._root = _identity(b"/proc/self")
+        self._actions = {
+            "open": self._open, "open2": self._open2, "mknod": self._mknod, "rename": self._rename, "link": self._link,
+            "symlink": self._symlink, "unlink": self._unlink, "mkdir": self._mkdir, "execute": self._execute,
+            "chdir": self._chdir, "handle": self._handle, "uring": self._uring,
+        }
+
+    def look(self, thread: int, number: int, audit: int, arguments: tuple[int, ...]) -> None:
+        """Write down what the call that *thread* is making says; whatever can't be found out is left out."""
+        call = (self._calls if audit == self._native else self._foreign)[number]
+        process = self._threads.get(thread)
+        if process is None or process.memory < 0 or time.monotonic() - process.checked > _FRESH:
+            process = self._meet(thread)
+        if process.epoch != self._epoch:
+            process.seen.clear()
+            process.epoch = self._epoch
+        if process.movers and thread in process.movers:
+            process.movers.discard(thread)
+            process.seen.clear()
+        self._actions[call.kind](process, thread, call, arguments)
+
+    def forget(self) -> None:
+        """Know nothing of any process."""
+        for process in self._processes.values():
+            if process.memory >= 0:
+                os.close(process.memory)
+        self._processes.clear()
+        self._threads.clear()
+
+    # --- who calls
+
+    def _meet(self, thread: int) -> _Process:
+        if len(self._processes) >= _MOST_PROCESSES or len(self._threads) >= _MOST_THREADS:
+            self.forget()
+        process = self._process(_group_of(thread))
+        self._threads[thread] = process
+        process.checked = time.monotonic()
+        process.seen.clear()
+        if process.memory >= 0:
+            os.close(process.memory)
+            process.memory = -1
+        elsewhere = _identity(b"/proc/%d" % process.pid) != self._root
+        if elsewhere and not process.elsewhere:
+            self._tell(process, b"other-root", _link(b"/proc/%d/exe" % process.pid))
+        process.elsewhere = elsewhere
+        try:
+            process.memory = os.open(b"/proc/%d/mem" % process.pid, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._tell(process, b"hidden", _link(b"/proc/%d/exe" % process.pid))
+            raise
+        return process
+
+    def _process(self, pid: int) -> _Process:
+        """Return the process *pid*, written down if it is a new one or has become another program."""
+        parent, start, image = _status(pid)
+        known = self._processes.get(pid)
+        if known is None or known.start != start:
+            if known is not None and known.memory >= 0:
+                os.close(known.memory)
+            known = _Process(self._new_index(), pid, start, image)
+            self._processes[pid] = known
+            exe = _link(b"/proc/%d/exe" % pid)
+            self.log.write(b"p %d %d %d %s %.3f" % (known.index, pid, parent, start, time.time()), exe)
+        elif known.image != image:
+            known.image = image
+            self.log.write(b"y %d %.3f" % (known.index, time.time()), _link(b"/proc/%d/exe" % pid))
+        return known
+
+    def _new_index(self) -> int:
+        self.next_index += 1
+        return self.next_index - 1
+
+    def _tell(self, process: _Process, code: bytes, detail: bytes) -> None:
+        self.log.write(b"! %d %s" % (process.index, code), detail)
+
+    # --- which file is meant
+
+    def _text(self, process: _Process, address: int) -> bytes:
+        piece = os.pread(process.memory, 256, address)
+        while (end := piece.find(0)) < 0:
+            more = os.pread(process.memory, 1024, address + len(piece)) if len(piece) < _LONGEST_NAME else b""
+            if not more:
+                raise OSError("this name has no end")
+            piece += more
+        return piece[:end]
+
+    def _place(self, process: _Process, thread: int, folder: int, name: bytes) -> bytes:
+        """Return a name by which we ourselves reach what *name* means to *thread*."""
+        if name[:1] == b"/":
+            if name.startswith((b"/proc/", b"/dev/")):
+                name = _own(name, process.pid, thread)
+            return b"/proc/%d/root%s" % (process.pid, name) if process.elsewhere else name
+        if folder == _AT_FDCWD:
+            return b"/proc/%d/cwd/%s" % (thread, name)
+        return b"/proc/%d/fd/%d/%s" % (thread, folder, name) if name else b"/proc/%d/fd/%d" % (thread, folder)
+
+    def _argument(
+        self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...], *, second: bool = False
+    ) -> bytes:
+        folder, name = (call.other_folder, call.other_name) if second else (call.folder, call.name)
+        number = _signed(arguments[folder]) if folder >= 0 else _AT_FDCWD
+        return self._place(process, thread, number, self._text(process, arguments[name]))
+
+    # --- the calls
+
+    def _open(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        flags = ((arguments[call.flags] if call.flags >= 0 else 0) | call.always) & _TELLING
+        name = self._text(process, arguments[call.name])
+        folder = _signed(arguments[call.folder]) if call.folder >= 0 else _AT_FDCWD
+        key = (flags, name)
+        if key in process.seen:
+            return
+        if self._opened(process, self._place(process, thread, folder, name), flags) and (
+            name[:1] == b"/" or (folder == _AT_FDCWD and not process.movers)
+        ):
+            if len(process.seen) >= _MOST_SEEN:
+                process.seen.clear()
+            process.seen.add(key)
+
+    def _open2(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        name = self._text(process, arguments[call.name])
+        how = os.pread(process.memory, 24, arguments[call.flags])
+        flags, resolve = int.from_bytes(how[:8], _ORDER), int.from_bytes(how[16:], _ORDER)
+        if flags & (os.O_PATH | os.O_DIRECTORY):
+            return
+        if resolve & _RESOLVE_IN_ROOT:
+            name = name.lstrip(b"/") or b"."
+        self._opened(process, self._place(process, thread, _signed(arguments[call.folder]), name), flags & _TELLING)
+
+    def _opened(self, process: _Process, place: bytes, flags: int) -> bool:
+        """Write down that the file at *place* is opened; tell whether the same would say nothing new."""
+        exclusive = flags & (os.O_CREAT | os.O_EXCL) == os.O_CREAT | os.O_EXCL
+        found = _see(place, follow=not (flags & os.O_NOFOLLOW or exclusive))
+        if found is None:
+            name = _to_be(place) if flags & os.O_CREAT else None
+            if name:
+                self.log.write(b"w %d %d -" % (process.index, flags), name)
+            return bool(name)
+        if found.is_file and found.status.st_nlink:
+            state = state_of(found.status)
+            if not flags & _TO_CHANGE:
+                self.log.write(b"r %d %s" % (process.index, state), found.name)
+            elif not exclusive:
+                self.log.write(b"w %d %d %s" % (process.index, flags, state), found.name)
+        return True
+
+    def _mknod(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        if stat.S_IFMT(arguments[call.flags]) in (0, stat.S_IFREG):
+            place = self._argument(process, thread, call, arguments)
+            self._opened(process, place, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+    def _rename(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        source = _see(self._argument(process, thread, call, arguments), follow=False)
+        target = self._argument(process, thread, call, arguments, second=True)
+        name, state = _name_and_state(target)
+        if source and name:
+            flags = arguments[call.flags] & 7 if call.flags >= 0 else 0
+            head = b"m %d %d %s %s" % (process.index, flags, state_of(source.status), state)
+            self.log.write(head, source.name, name)
+            self._epoch += 1
+
+    def _link(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        follow = bool(call.flags >= 0 and arguments[call.flags] & (_AT_SYMLINK_FOLLOW | _AT_EMPTY_PATH))
+        source = _see(self._argument(process, thread, call, arguments), follow=follow)
+        name, state = _name_and_state(self._argument(process, thread, call, arguments, second=True))
+        if source and name and state == ABSENT:
+            head = b"l %d %s -" % (process.index, state_of(source.status))
+            self.log.write(head, source.name if source.status.st_nlink else b"", name)
+            self._epoch += 1
+
+    def _symlink(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        name, state = _name_and_state(self._argument(process, thread, call, arguments))
+        if name and state == ABSENT:
+            self.log.write(b"s %d -" % process.index, name, self._text(process, arguments[call.other_name]))
+            self._epoch += 1
+
+    def _unlink(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        if call.flags >= 0 and arguments[call.flags] & _AT_REMOVEDIR:
+            return
+        found = _see(self._argument(process, thread, call, arguments), follow=False)
+        if found and not stat.S_ISDIR(found.status.st_mode):
+            self.log.write(b"u %d %s" % (process.index, state_of(found.status)), found.name)
+            self._epoch += 1
+
+    def _mkdir(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        name, state = _name_and_state(self._argument(process, thread, call, arguments))
+        if name and state == ABSENT:
+            self.log.write(b"k %d" % process.index, name)
+
+    def _chdir(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        process.seen.clear()
+        process.movers.add(thread)
+
+    def _handle(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        self._once(process, b"opened-by-handle")
+
+    def _uring(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        self._once(process, b"io-uring")
+
+    def _once(self, process: _Process, code: bytes) -> None:
+        if (0, code) not in process.seen:
+            process.seen.add((0, code))
+            self._tell(process, code, _link(b"/proc/%d/exe" % process.pid))
+
+    def _execute(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
+        flags = arguments[call.flags] if call.flags >= 0 else 0
+        place = self._argument(process, thread, call, arguments)
+        found = _see(place, follow=not flags & _AT_SYMLINK_NOFOLLOW)
+        if found and found.is_file and found.status.st_mode & 0o111:
+            words = self._words(process, arguments[call.other_name], 4 if call is self._foreign.get(11) else 8)
+            head = b"x %d %.3f %d %s" % (process.index, time.time(), len(words), state_of(found.status))
+            self.log.write(head, found.name, *words)
+            if _has_capabilities(place):
+                self._tell(process, b"has-capabilities", found.name)
+            os.close(process.memory)  # where it shares its parent's memory (vfork), that stays and isn't its own
+            process.memory = -1
+            process.movers.clear()
+
+    def _words(self, process: _Process, address: int, width: int) -> list[bytes]:
+        words: list[bytes] = []
+        length = 0
+        while address and length < _LONGEST_ARGUMENTS and len(words) < _MOST_ARGUMENTS:
+            pointers = os.pread(process.memory, 32 * width, address)
+            for place in range(0, len(pointers) - width + 1, width):
+                pointer = int.from_bytes(pointers[place : place + width], _ORDER)
+                if not pointer:
+                    return words
+                words.append(self._long_text(process, pointer))
+                length += len(words[-1])
+            if not pointers:
+                break
+            address += len(pointers)
+        return words
+
+    def _long_text(self, process: _Process, address: int) -> bytes:
+        piece = b""
+        while len(piece) < _LONGEST_ARGUMENTS:
+            more = os.pread(process.memory, 256 if not piece else 4096, address + len(piece))
+            end = more.find(0)
+            if end >= 0 or not more:
+                return piece + more[: max(end, 0)]
+            piece += more
+        return piece
+
+
+_ORDER = __import__("sys").byteorder
+
+
+def _signed(number: int) -> int:
+    number &= 0xFFFFFFFF
+    return number - (1 << 32) if number >= 1 << 31 else number
+
+
+def _group_of(thread: int) -> int:
+    """Return the process that *thread* belongs to."""
+    for line in _read(b"/proc/%d/status" % thread, 512).splitlines():
+        if line.startswith(b"Tgid:"):
+            return int(line[5:])
+    raise OSError("no such thread")
+
+
+def _status(pid: int) -> tuple[int, bytes, tuple[bytes, ...]]:
+    """Return the parent of a process, when it began, and where its program lies in memory, which is by chance."""
+    fields = _read(b"/proc/%d/stat" % pid, 1024).rpartition(b")")[2].split()
+    return int(fields[1]), fields[19], (fields[23], fields[25], *fields[42:48])
+
+
+def _read(path: bytes, size: int) -> bytes:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, size)
+    finally:
+        os.close(file)
+
+
+def _link(path: bytes) -> bytes:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return b""
+
+
+def _identity(process: bytes) -> tuple[int, int, bytes] | None:
+    """Return what tells whether two processes see the same files."""
+    try:
+        root = os.stat(process + b"/root")
+        return root.st_dev, root.st_ino, os.readlink(process + b"/ns/mnt")
+    except OSError:
+        return None
+
+
+def _own(name: bytes, pid: int, thread: int) -> bytes:
+    """Return what a name that means something else to each process means to *thread*."""
+    for shared, own in (
+        (b"/proc/self", b"/proc/%d" % pid), (b"/proc/thread-self", b"/proc/%d/task/%d" % (pid, thread)),
+        (b"/dev/fd", b"/proc/%d/fd" % pid), (b"/dev/stdin", b"/proc/%d/fd/0" % pid),
+        (b"/dev/stdout", b"/proc/%d/fd/1" % pid), (b"/dev/stderr", b"/proc/%d/fd/2" % pid),
+    ):
+        if name == shared or name.startswith(shared + b"/"):
+            return own + name[len(shared) :]
+    return name
+
+
+def _see(place: bytes, *, follow: bool) -> _Found | None:
+    """Return the true name and the state of what is at *place*, or None if there is nothing."""
+    try:
+        file = os.open(place, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+    except OSError:
+        return None
+    try:
+        return _Found(os.readlink(b"/proc/self/fd/%d" % file), os.fstat(file))
+    finally:
+        os.close(file)
+
+
+def _to_be(place: bytes) -> bytes | None:
+    """Return the true name that what isn't there yet at *place* will have."""
+    folder, last = cut(place)
+    if last in (b"", b".", b".."):
+        return None
+    if os.path.islink(place):  # it points to nothing, and what it points to would be made
+        return os.path.realpath(place)
+    found = _see(folder or b"/", follow=True)
+    return found and found.name.rstrip(b"/") + b"/" + last
+
+
+def _name_and_state(place: bytes) -> tuple[bytes | None, bytes]:
+    found = _see(place.rstrip(b"/"), follow=False)
+    if found:
+        return found.name, state_of(found.status)
+    folder, last = cut(place)
+    above = _see(folder, follow=True)
+    return above and above.name.rstrip(b"/") + b"/" + last, ABSENT
+
+
+def _has_capabilities(place: bytes) -> bool:
+    try:
+        return bool(os.getxattr(place, "security.capability"))
+    except OSError:
+        return False

@@ -11,7 +11,6 @@ A third party writes a module of the same shape as ours and declares it::
     htcondor = "smt_htcondor.launcher"
 """
 
-import difflib
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -70,6 +69,8 @@ def third_parties(package: str) -> dict[str, str]:
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the member of *known* that *name* is most probably a slip of, or None."""
+    import difflib
+
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 

@@ -173,12 +173,12 @@ class Project:
     def _absolute(self, path: str) -> str:
         return os.path.normpath(os.path.join(self.path, os.path.expanduser(path)))
 
-    def _open_store(self) -> RecordStore:
+    def _open_store(self, patience: float | None = None) -> RecordStore:
         address = self.settings.record_store
         scheme = address.partition(":")[0]
         if ":" in address and "/" not in scheme and len(scheme) > 1:
-            return open_store(address)
-        return open_store(self._absolute(address))
+            return open_store(address, patience)
+        return open_store(self._absolute(address), patience)
 
     def _workshop(self) -> "Workshop":
         from sumatra.runs.workshop import Workshop

@@ -10,6 +10,7 @@ remembered is bounded.
 
 import os
 import stat
+import sys
 import time
 from typing import NamedTuple
 
@@ -35,6 +36,8 @@ _MOST_ARGUMENTS = 4096
 #: Flags of opening that tell one way of using a file from another.
 _TELLING = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_EXCL | os.O_NOFOLLOW
 
+_ORDER = sys.byteorder
+
 _TO_CHANGE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -54,6 +57,14 @@ class _Process:
         self.epoch = 0  #: of the names in *seen*
         self.movers: set[int] = set()  #: threads that are changing the current folder
         self.elsewhere = False  #: its root isn't ours
+
+
+class _Facts(NamedTuple):
+    """What the kernel tells of a process."""
+
+    parent: int
+    start: bytes  #: ticks after boot
+    image: tuple[bytes, ...]  #: where its program lies in memory, which is by chance
 
 
 class _Found(NamedTuple):
@@ -132,23 +143,37 @@ class Looks:
 
     def _process(self, pid: int) -> _Process:
         """Return the process *pid*, written down if it is a new one or has become another program."""
-        parent, start, image = _status(pid)
+        facts = _status(pid)
         known = self._processes.get(pid)
-        if known is None or known.start != start:
+        if known is None or known.start != facts.start:
             if known is not None and known.memory >= 0:
                 os.close(known.memory)
-            known = _Process(self._new_index(), pid, start, image)
-            self._processes[pid] = known
-            exe = _link(b"/proc/%d/exe" % pid)
-            self.log.write(b"p %d %d %d %s %.3f" % (known.index, pid, parent, start, time.time()), exe)
-        elif known.image != image:
-            known.image = image
+            self._meet_parents(facts.parent)
+            known = self._write_down(pid, facts)
+        elif known.image != facts.image:
+            known.image = facts.image
             self.log.write(b"y %d %.3f" % (known.index, time.time()), _link(b"/proc/%d/exe" % pid))
         return known
 
-    def _new_index(self) -> int:
+    def _meet_parents(self, pid: int) -> None:
+        """Write down the processes between the next one that is known and this one: they made no call that we see."""
+        chain = []
+        try:
+            while pid > 1 and pid not in self._processes:
+                chain.append((pid, _status(pid)))
+                pid = chain[-1][1].parent
+        except OSError:
+            return
+        if pid in self._processes:
+            for between, facts in reversed(chain):
+                self._write_down(between, facts)
+
+    def _write_down(self, pid: int, facts: _Facts) -> _Process:
+        process = self._processes[pid] = _Process(self.next_index, pid, facts.start, facts.image)
         self.next_index += 1
-        return self.next_index - 1
+        head = b"p %d %d %d %s %.3f" % (process.index, pid, facts.parent, facts.start, time.time())
+        self.log.write(head, _link(b"/proc/%d/exe" % pid))
+        return process
 
     def _tell(self, process: _Process, code: bytes, detail: bytes) -> None:
         self.log.write(b"! %d %s" % (process.index, code), detail)
@@ -323,9 +348,6 @@ class Looks:
         return piece
 
 
-_ORDER = __import__("sys").byteorder
-
-
 def _signed(number: int) -> int:
     number &= 0xFFFFFFFF
     return number - (1 << 32) if number >= 1 << 31 else number
@@ -339,10 +361,9 @@ def _group_of(thread: int) -> int:
     raise OSError("no such thread")
 
 
-def _status(pid: int) -> tuple[int, bytes, tuple[bytes, ...]]:
-    """Return the parent of a process, when it began, and where its program lies in memory, which is by chance."""
+def _status(pid: int) -> _Facts:
     fields = _read(b"/proc/%d/stat" % pid, 1024).rpartition(b")")[2].split()
-    return int(fields[1]), fields[19], (fields[23], fields[25], *fields[42:48])
+    return _Facts(int(fields[1]), fields[19], (fields[23], fields[25], *fields[42:48]))
 
 
 def _read(path: bytes, size: int) -> bytes:

@@ -14,9 +14,10 @@ BACKENDS = {
 _SCHEMES = {"sqlite": "sqlite"}
 
 
-def open_store(address: str) -> RecordStore:
+def open_store(address: str, patience: float | None = None) -> RecordStore:
     """Return the store at *address*: a path, or a URL whose scheme names the back-end (``sqlite:FILE``).
 
+    *patience* is how long (seconds) to wait for a store that is in use or can't be reached, by default a minute.
     Nothing is read or created before the first use.  Raises `UsageError` for a scheme that nobody knows.
     """
     scheme, colon, rest = address.partition(":")
@@ -26,4 +27,4 @@ def open_store(address: str) -> RecordStore:
         known = ", ".join(f"{name}:" for name in sorted(_SCHEMES))
         raise UsageError(f"no record store has addresses like {scheme}:…", f"give the path of a file, or {known}")
     backend: type[RecordStore] = plugins.load(__name__, _SCHEMES[scheme]).BACKEND
-    return backend(rest)  # type: ignore[call-arg]
+    return backend(rest, patience)  # type: ignore[call-arg]

@@ -4,16 +4,21 @@ import os
 import sqlite3
 import time
 from _thread import get_ident
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from sumatra.errors import NewerFormat, RecordStoreError
 from sumatra.recordstore import _sqlite_schema as schema
 
 __all__ = ["StoreFile", "Transaction", "Translated"]
 
-_BUSY = 60.0  # seconds that we wait for others
+T = TypeVar("T")
+
+_BUSY = 60.0  # seconds that we wait for others, unless told otherwise
+
+#: Seconds that we wait inside of SQLite, where Ctrl-C isn't heard.
+_DEAF = 0.25
 
 _SETTINGS = (
     "PRAGMA trusted_schema = OFF",
@@ -26,7 +31,7 @@ _SETTINGS = (
 #: By primary result code of SQLite: what went wrong, and what to do.
 _TROUBLES: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_BUSY: (
-        f"is in use: another process has held it for {_BUSY:.0f} seconds", "wait for it, or end it, and try again"
+        "is in use: another process has held it for too long", "wait for it, or end it, and try again"
     ),
     sqlite3.SQLITE_LOCKED: ("is in use", "try again"),
     sqlite3.SQLITE_READONLY: ("can't be written: it or its folder is read-only", "make it writable: chmod u+w"),
@@ -98,7 +103,7 @@ class Transaction:
         if error is None:
             try:
                 with self._translated:
-                    self.connection.execute("COMMIT")
+                    self._file.insist(lambda: self.connection.execute("COMMIT"))
             except RecordStoreError:
                 roll_back(self.connection)
                 raise
@@ -119,8 +124,9 @@ def roll_back(connection: sqlite3.Connection) -> None:
 class StoreFile:
     """The file at *path*, which needs not be there; a connection for each process and thread."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, patience: float | None = None) -> None:
         self.path = path
+        self._patience = patience
         self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
 
     def reader(self) -> sqlite3.Connection | None:
@@ -151,18 +157,35 @@ class StoreFile:
     def ask(self, sql: str, arguments: Sequence[Any] = ()) -> list[Any]:
         """Return all rows that *sql* finds, or none if nothing was ever written."""
         with Translated(self.path):
-            connection = self.reader()
-            if connection is None:
-                return []
+            return self.insist(lambda: self._ask(sql, arguments))
+
+    def _ask(self, sql: str, arguments: Sequence[Any]) -> list[Any]:
+        connection = self.reader()
+        if connection is None:
+            return []
+        try:
+            return connection.execute(sql, arguments).fetchall()
+        except BaseException:  # a statement that stopped half-way would hold its lock
+            self._connections.pop((os.getpid(), get_ident()), None)
+            connection.close()
+            raise
+
+    def insist(self, action: Callable[[], T]) -> T:
+        """Do *action*, again and again while others are in the way and we have patience; Ctrl-C ends it."""
+        until = time.monotonic() + (_BUSY if self._patience is None else self._patience)
+        while True:
             try:
-                return connection.execute(sql, arguments).fetchall()
-            except BaseException:  # a statement that stopped half-way would hold its lock
-                self._connections.pop((os.getpid(), get_ident()), None)
-                connection.close()
-                raise
+                return action()
+            except sqlite3.OperationalError as error:
+                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+                if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() >= until:
+                    raise
 
     def begin(self) -> sqlite3.Connection:
         """Return a connection inside of a transaction, with the schema as it should be."""
+        return self.insist(self._begin)
+
+    def _begin(self) -> sqlite3.Connection:
         key = os.getpid(), get_ident()
         connection = self._connections.get(key)
         try:
@@ -202,7 +225,7 @@ class StoreFile:
     def _open(self) -> sqlite3.Connection:
         address = f"file:{_quoted(os.path.abspath(self.path))}?mode=rw"
         connection = sqlite3.connect(
-            address, timeout=_BUSY, isolation_level=None, uri=True, check_same_thread=False
+            address, timeout=_DEAF, isolation_level=None, uri=True, check_same_thread=False
         )
         try:
             for setting in _SETTINGS:

@@ -44,11 +44,14 @@ _UPDATE = (
 
 
 class SQLiteRecordStore(RecordStore):
-    """Records in the SQLite file *path*, which is made when the first one is saved."""
+    """Records in the SQLite file *path*, which is made when the first one is saved.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    *patience* is how long (seconds) to wait for other processes that hold the file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], patience: float | None = None) -> None:
         self.location = os.fspath(path)
-        self._file = StoreFile(self.location)
+        self._file = StoreFile(self.location, patience)
 
     def save(self, project: str, record: Record) -> None:
         from sumatra.documents import encode

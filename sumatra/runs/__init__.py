@@ -33,6 +33,10 @@ from sumatra.settings import Settings, parse_size
 __all__ = ["Done", "Request", "Workshop", "check_label", "execute", "new_label"]
 
 
+#: How long (seconds) a program's start may wait for the record store; its record can do without.
+_PATIENCE = 2.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the user asks for."""
@@ -102,7 +106,7 @@ def execute(request: Request, workshop: Workshop) -> Done:
     """
     launcher = get_launcher(request.launch_mode.name, request.launch_mode.options)
     around = _look_around(request, workshop)
-    with workshop.open_store() as store:
+    with workshop.open_store(_PATIENCE) as store:
         folder = _claim(request, workshop, store, around.now)
     shadow: Shadow | None = None
     try:

@@ -17,6 +17,9 @@ from sumatra.runs.workshop import Workshop
 
 __all__ = ["Crowd", "collect", "conclude", "save", "shortened", "with_streams"]
 
+#: How long (seconds) a record may wait for its store before it is left for the next command.
+_PATIENCE = 20.0
+
 _HEAD = 8 * 1024
 _TAIL = 24 * 1024
 
@@ -211,9 +214,9 @@ def _keep_foreign(record: Record, folder: RunFolder, names: Sequence[str], objec
     return replace(record, output_data=(*record.output_data, *keys), receipt=(*record.receipt, finding))
 
 
-def save(record: Record, open_store: Callable[[], RecordStore], project: str) -> Record:
+def save(record: Record, open_store: Callable[..., RecordStore], project: str) -> Record:
     """Put the ended *record* into the store; what the user wrote to it meanwhile stays.  Return what was saved."""
-    with open_store() as store:
+    with open_store(_PATIENCE) as store:
         try:
             return store.amend(project, record.label, lambda stored: _merged(stored, record))
         except NoSuchRecord:

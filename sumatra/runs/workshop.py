@@ -18,7 +18,7 @@ class Workshop:
     settings: Settings
     folder: str  #: ``.smt``
     root: str  #: the folder that ``.smt`` lies in
-    open_store: Callable[[], RecordStore]
+    open_store: Callable[..., RecordStore]  #: may be told for how long (seconds) to wait for it
     data: DataStore
     inputs: DataStore
     objects: ContentStore

@@ -13,7 +13,7 @@ _MASK = "***"
 #: Names of accounts that stand for a service and not for a person; without them an SSH address can't be used.
 _SERVICES = frozenset({"git", "hg", "svn", "bzr", "anonymous"})
 
-_NAME_OF_SECRET = (
+_NAME_OF_SECRET = (  # noqa: S105  a pattern
     r"(?i)token|secret|passw|passphrase|passwd|pwd|credential|session|signature|api_?key|auth|jwt|bearer"
     r"|(?:^|[-_.])(?:key|sig|pat|sid|pass|pw|code)(?:$|[-_.])"
 )

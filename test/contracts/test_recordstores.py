@@ -241,7 +241,7 @@ def test_the_file_is_set_up_for_safety(tmp_path: Path) -> None:
     }
     assert found == {
         "journal_mode": "truncate", "synchronous": 2, "secure_delete": 1, "trusted_schema": 0, "cell_size_check": 1,
-        "busy_timeout": 60_000, "application_id": 0x536D7472, "user_version": 1,
+        "busy_timeout": 250, "application_id": 0x536D7472, "user_version": 1,
     }
 
 

@@ -124,3 +124,72 @@ def test_two_hundred_runs_at_once_lose_nothing_in_small(project, smt):
     found = json.loads(smt("list", "--json").out)
     assert sorted(int(one["stdout_stderr"]) for one in found) == list(range(40))
     assert len({one["label"] for one in found}) == 40 and {one["status"] for one in found} == {"finished"}
+
+
+def test_a_store_that_is_in_use_does_not_keep_a_program_from_running(project, smt):
+    """Somebody holds the store; Ctrl-C while we wait for it leaves the record for the next command."""
+    assert smt("run", "-l", "first", "--", "true").status == 0
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import sqlite3, sys; c = sqlite3.connect('.smt/records.sqlite', isolation_level=None); "
+         "c.execute('BEGIN EXCLUSIVE'); print('held', flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )
+    assert holder.stdout.readline() == b"held\n"
+    watcher = subprocess.Popen(
+        [*SMT, "run", "-l", "waits", "--", "sh", "-c", "echo made > Data/made; exit 3"],
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )
+    wait_for(project / "Data" / "made")
+    time.sleep(0.5)
+    watcher.send_signal(signal.SIGINT)
+    _, err = watcher.communicate(timeout=30)
+    holder.communicate(b"")
+    assert watcher.returncode == 3
+    assert b"Traceback" not in err
+    assert b"waits" in err
+    kept = record(smt, "waits")
+    assert (kept["status"], kept["exit_status"]) == ("failed", 3)
+    assert [item["path"] for item in kept["output_data"]] == ["made"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_outputs_that_were_not_hashed_yet_are_looked_at_later(number, project, smt):
+    watcher = subprocess.Popen(
+        [*SMT, "run", "-l", "big", "--", "sh", "-c", "truncate -s 2G Data/big; echo small > Data/small"],
+        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    wait_for(project / "Data" / "small")
+    time.sleep(0.4)
+    if watcher.poll() is not None:
+        pytest.skip("this machine hashes 2 GB too quickly")
+    watcher.send_signal(number)
+    watcher.wait()
+    (project / "Data" / "big").write_text("not so big any more")
+    kept = record(smt, "big")
+    assert kept["status"] == "finished"
+    assert sorted(item["path"] for item in kept["output_data"]) == ["big", "small"]
+    assert "looked-late" in [finding["code"] for finding in kept["receipt"]]
+
+
+def test_ctrl_c_while_inputs_are_hashed_keeps_the_record_whole(project, smt):
+    (project / "input").touch()
+    os.truncate(project / "input", 4 << 30)
+    watcher = subprocess.Popen(
+        [*SMT, "run", "-l", "hashing", "--", "sh", "-c", "echo done > Data/done", "x", "input"],
+        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    wait_for(project / "Data" / "done")
+    time.sleep(0.4)
+    watcher.send_signal(signal.SIGINT)
+    assert watcher.wait(20) == 0
+    kept = record(smt, "hashing")
+    assert (kept["status"], [item["path"] for item in kept["output_data"]]) == ("finished", ["done"])
+    assert kept["input_data"][0]["digest"] is None
+    assert "not-hashed" in [finding["code"] for finding in kept["receipt"]]
+
+
+def test_a_program_that_removes_the_run_folder_keeps_its_record(project, smt):
+    said = smt("run", "-l", "vandal", "--", "sh", "-c", "rm -rf .smt/runs; echo made > Data/made")
+    assert said.status == 0
+    kept = record(smt, "vandal")
+    assert (kept["status"], [item["path"] for item in kept["output_data"]]) == ("finished", ["made"])

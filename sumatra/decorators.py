@@ -5,10 +5,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from io import StringIO
 from typing import Any, ParamSpec, TextIO, TypeVar
 
+from sumatra.facts import replace
 from sumatra.parameters import ParameterSet
 from sumatra.projects import load_project
 

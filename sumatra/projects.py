@@ -8,13 +8,13 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sumatra import files, settings
 from sumatra.datastore import DataStore, get_data_store
 from sumatra.errors import LabelTaken, NoSuchProject, NoSuchRecord, ProjectError, ProjectExists, UsageError
+from sumatra.facts import replace
 from sumatra.files import ContentStore
 from sumatra.records import STATUS_TAGS, Choice, DataKey, Parameters, Record
 from sumatra.recordstore import RecordStore, open_store

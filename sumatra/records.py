@@ -1,17 +1,18 @@
 """What a run was: a record and its parts.
 
 A record holds facts, never live objects: a launch mode is a name with options, not a launcher.  Everything here is
-frozen; a changed record is a new one (`dataclasses.replace`).  How records become JSON is said in
+frozen; a changed record is a new one (`sumatra.facts.replace`).  How records become JSON is said in
 ``sumatra.documents``.
 """
 
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
+
+from sumatra.facts import fact, field
 
 __all__ = [
     "STATUSES", "STATUS_TAGS", "Change", "Choice", "DataKey", "Dependency", "Executable", "Finding", "Parameters",
@@ -33,7 +34,7 @@ def _nothing() -> Mapping[str, Any]:  # Python 3.11 takes a mappingproxy for a m
     return _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Executable:
     """The program that was run."""
 
@@ -43,7 +44,7 @@ class Executable:
     options: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Repository:
     """Where the code comes from."""
 
@@ -54,7 +55,7 @@ class Repository:
     branch: str | None = None  #: None when detached
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Change:
     """One uncommitted change, by content.
 
@@ -71,7 +72,7 @@ class Change:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Parameters:
     """The parameter set of a run."""
 
@@ -123,7 +124,7 @@ def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]
             yield f"{prefix}{name}", value
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Choice:
     """A back-end by name, with its options: a launch mode, a data store."""
 
@@ -131,7 +132,7 @@ class Choice:
     options: Mapping[str, Any] = field(default_factory=_nothing)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class DataKey:
     """One file of data, by content.
 
@@ -158,7 +159,7 @@ class DataKey:
         return self.path
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Dependency:
     """A library or a file of code that the program used."""
 
@@ -170,7 +171,7 @@ class Dependency:
     source: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Platform:
     """A machine that took part."""
 
@@ -188,7 +189,7 @@ class Platform:
     memory: int | None = None  #: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Resources:
     """What the run used; None where it couldn't be measured."""
 
@@ -199,7 +200,7 @@ class Resources:
     written_blocks: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Stream:
     """What the program wrote to standard output or error."""
 
@@ -207,7 +208,7 @@ class Stream:
     digest: str | None = None  #: of the whole; names it in the content store
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Process:
     """How to tell whether a run is still going on."""
 
@@ -217,7 +218,7 @@ class Process:
     host: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Finding:
     """One line of the receipt: what could not be captured, or stands in the way of repeating the run."""
 
@@ -226,7 +227,7 @@ class Finding:
     remedy: str = ""  #: a command or a sentence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(kw_only=True)
 class Record:
     """One run of a program: what was run, with what, where, why, and what came of it."""
 

@@ -6,11 +6,11 @@ has the default given here, so a later version may add settings without touching
 
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from sumatra import files
 from sumatra.errors import NewerFormat, ProjectError, UsageError
+from sumatra.facts import fact, field, fields, replace
 
 __all__ = ["FILE", "SCHEMA", "SETTINGS", "Settings", "parse_size", "read", "write"]
 
@@ -22,7 +22,7 @@ def _setting(default: Any, summary: str, choices: tuple[str, ...] = ()) -> Any:
     return field(default=default, metadata={"summary": summary, "choices": choices})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(kw_only=True)
 class Settings:
     """How a project does things."""
 
@@ -139,6 +139,6 @@ def write(folder: str, settings: Settings) -> None:
         if name in document:
             if document[name] != value:
                 document[name] = value
-        elif name == "name" or (entry.default is not MISSING and value != entry.default):
+        elif name == "name" or value != entry.default:
             document[name] = value
     files.write_atomically(path, tomlkit.dumps(document).encode())

@@ -12,6 +12,7 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from sumatra.capture.syscalls import CALLS, FOREIGN, MACHINES, Call
@@ -25,6 +26,7 @@ _RESOLVE_IN_ROOT = 0x10
 
 #: Seconds after which a process is looked at anew.  Process numbers don't come round so fast.
 _FRESH = 1.0
+_NEVER = float("-inf")
 
 _MOST_PROCESSES = 128
 _MOST_THREADS = 4096
@@ -44,7 +46,7 @@ _TO_CHANGE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 class _Process:
     """One process that has been met."""
 
-    __slots__ = ("checked", "elsewhere", "epoch", "image", "index", "memory", "movers", "pid", "seen", "start")
+    __slots__ = ("checked", "elsewhere", "epoch", "hidden", "image", "index", "memory", "movers", "pid", "seen", "start")
 
     def __init__(self, index: int, pid: int, start: bytes, image: tuple[bytes, ...]) -> None:
         self.index = index
@@ -52,11 +54,12 @@ class _Process:
         self.start = start
         self.image = image  #: changes when it becomes another program
         self.memory = -1
-        self.checked = 0.0
+        self.checked = _NEVER
         self.seen: set[tuple[int, bytes]] = set()  #: names as they were given, with flags: nothing new in them
         self.epoch = 0  #: of the names in *seen*
         self.movers: set[int] = set()  #: threads that are changing the current folder
         self.elsewhere = False  #: its root isn't ours
+        self.hidden = False  #: its memory can't be read
 
 
 class _Facts(NamedTuple):
@@ -77,17 +80,20 @@ class _Found(NamedTuple):
 
 
 class Looks:
-    """What is known of the processes of one run."""
+    """What is known of the processes of one run, and what their calls mean."""
 
-    def __init__(self, log: Log, machine: str, first_index: int = 0) -> None:
+    def __init__(self, log: Log, machine: str, confirm: Callable[[], None]) -> None:
         self.log = log
-        self.next_index = first_index
+        self._confirm = confirm  #: raises OSError when the one who called doesn't wait any more
+        self._next_index = 0
+        self._shunned: tuple[bytes, ...] = ()  #: folders that can't be looked into without being stuck
         self._native = MACHINES[machine].audit
         self._calls = {number: CALLS[name] for name, number in MACHINES[machine].numbers.items()}
         foreign = FOREIGN.get(machine)
         self._foreign = {number: CALLS[name] for name, number in foreign.numbers.items()} if foreign else {}
         self._processes: dict[int, _Process] = {}
         self._threads: dict[int, _Process] = {}
+        self._width = 8  #: bytes of an address
         self._epoch = 0  #: grows with each change of which names there are
         self._root = _identity(b"/proc/self")
         self._actions = {
@@ -98,10 +104,16 @@ class Looks:
 
     def look(self, thread: int, number: int, audit: int, arguments: tuple[int, ...]) -> None:
         """Write down what the call that *thread* is making says; whatever can't be found out is left out."""
-        call = (self._calls if audit == self._native else self._foreign)[number]
+        if audit == self._native:
+            call, self._width = self._calls[number], 8
+        else:
+            call, self._width = self._foreign[number], 4
         process = self._threads.get(thread)
-        if process is None or process.memory < 0 or time.monotonic() - process.checked > _FRESH:
+        if process is None or time.monotonic() - process.checked > _FRESH:
             process = self._meet(thread)
+        if process.hidden:
+            process.checked = _NEVER if call.kind == "execute" else process.checked
+            return
         if process.epoch != self._epoch:
             process.seen.clear()
             process.epoch = self._epoch
@@ -117,6 +129,11 @@ class Looks:
                 os.close(process.memory)
         self._processes.clear()
         self._threads.clear()
+
+    def beware(self) -> None:
+        """Don't look into what programs serve (FUSE) any more: one of them may be waiting for us."""
+        self._shunned = tuple(_served())
+        self.log.write(b"! 0 served", b" ".join(self._shunned))
 
     # --- who calls
 
@@ -136,9 +153,12 @@ class Looks:
         process.elsewhere = elsewhere
         try:
             process.memory = os.open(b"/proc/%d/mem" % process.pid, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            self._tell(process, b"hidden", _link(b"/proc/%d/exe" % process.pid))
-            raise
+            process.hidden = False
+        except PermissionError:
+            if not process.hidden:
+                self._tell(process, b"hidden", _link(b"/proc/%d/exe" % process.pid))
+            process.hidden = True
+        self._confirm()
         return process
 
     def _process(self, pid: int) -> _Process:
@@ -169,14 +189,18 @@ class Looks:
                 self._write_down(between, facts)
 
     def _write_down(self, pid: int, facts: _Facts) -> _Process:
-        process = self._processes[pid] = _Process(self.next_index, pid, facts.start, facts.image)
-        self.next_index += 1
+        process = self._processes[pid] = _Process(self._next_index, pid, facts.start, facts.image)
+        self._next_index += 1
         head = b"p %d %d %d %s %.3f" % (process.index, pid, facts.parent, facts.start, time.time())
         self.log.write(head, _link(b"/proc/%d/exe" % pid))
         return process
 
     def _tell(self, process: _Process, code: bytes, detail: bytes) -> None:
         self.log.write(b"! %d %s" % (process.index, code), detail)
+
+    def _write(self, *texts: bytes) -> None:
+        self._confirm()
+        self.log.write(*texts)
 
     # --- which file is meant
 
@@ -205,6 +229,37 @@ class Looks:
         folder, name = (call.other_folder, call.other_name) if second else (call.folder, call.name)
         number = _signed(arguments[folder]) if folder >= 0 else _AT_FDCWD
         return self._place(process, thread, number, self._text(process, arguments[name]))
+
+    def _see(self, place: bytes, *, follow: bool) -> _Found | None:
+        """Return the true name and the state of what is at *place*, or None if there is nothing."""
+        if self._shunned and _is_below(place, self._shunned):
+            raise OSError("looking there could block us for ever")
+        try:
+            file = os.open(place, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+        except OSError:
+            return None
+        try:
+            return _Found(os.readlink(b"/proc/self/fd/%d" % file), os.fstat(file))
+        finally:
+            os.close(file)
+
+    def _to_be(self, place: bytes) -> bytes | None:
+        """Return the true name that what isn't there yet at *place* will have."""
+        folder, last = cut(place)
+        if last in (b"", b".", b".."):
+            return None
+        if os.path.islink(place):  # it points to nothing, and what it points to would be made
+            return os.path.realpath(place)
+        found = self._see(folder or b"/", follow=True)
+        return found and found.name.rstrip(b"/") + b"/" + last
+
+    def _name_and_state(self, place: bytes) -> tuple[bytes | None, bytes]:
+        found = self._see(place.rstrip(b"/"), follow=False)
+        if found:
+            return found.name, state_of(found.status)
+        folder, last = cut(place)
+        above = self._see(folder, follow=True)
+        return above and above.name.rstrip(b"/") + b"/" + last, ABSENT
 
     # --- the calls
 
@@ -235,18 +290,18 @@ class Looks:
     def _opened(self, process: _Process, place: bytes, flags: int) -> bool:
         """Write down that the file at *place* is opened; tell whether the same would say nothing new."""
         exclusive = flags & (os.O_CREAT | os.O_EXCL) == os.O_CREAT | os.O_EXCL
-        found = _see(place, follow=not (flags & os.O_NOFOLLOW or exclusive))
+        found = self._see(place, follow=not (flags & os.O_NOFOLLOW or exclusive))
         if found is None:
-            name = _to_be(place) if flags & os.O_CREAT else None
+            name = self._to_be(place) if flags & os.O_CREAT else None
             if name:
-                self.log.write(b"w %d %d -" % (process.index, flags), name)
+                self._write(b"w %d %d -" % (process.index, flags), name)
             return bool(name)
         if found.is_file and found.status.st_nlink:
             state = state_of(found.status)
             if not flags & _TO_CHANGE:
-                self.log.write(b"r %d %s" % (process.index, state), found.name)
+                self._write(b"r %d %s" % (process.index, state), found.name)
             elif not exclusive:
-                self.log.write(b"w %d %d %s" % (process.index, flags, state), found.name)
+                self._write(b"w %d %d %s" % (process.index, flags, state), found.name)
         return True
 
     def _mknod(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
@@ -255,42 +310,42 @@ class Looks:
             self._opened(process, place, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
     def _rename(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
-        source = _see(self._argument(process, thread, call, arguments), follow=False)
+        source = self._see(self._argument(process, thread, call, arguments), follow=False)
         target = self._argument(process, thread, call, arguments, second=True)
-        name, state = _name_and_state(target)
+        name, state = self._name_and_state(target)
         if source and name:
             flags = arguments[call.flags] & 7 if call.flags >= 0 else 0
             head = b"m %d %d %s %s" % (process.index, flags, state_of(source.status), state)
-            self.log.write(head, source.name, name)
+            self._write(head, source.name, name)
             self._epoch += 1
 
     def _link(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
         follow = bool(call.flags >= 0 and arguments[call.flags] & (_AT_SYMLINK_FOLLOW | _AT_EMPTY_PATH))
-        source = _see(self._argument(process, thread, call, arguments), follow=follow)
-        name, state = _name_and_state(self._argument(process, thread, call, arguments, second=True))
+        source = self._see(self._argument(process, thread, call, arguments), follow=follow)
+        name, state = self._name_and_state(self._argument(process, thread, call, arguments, second=True))
         if source and name and state == ABSENT:
             head = b"l %d %s -" % (process.index, state_of(source.status))
-            self.log.write(head, source.name if source.status.st_nlink else b"", name)
+            self._write(head, source.name if source.status.st_nlink else b"", name)
             self._epoch += 1
 
     def _symlink(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
-        name, state = _name_and_state(self._argument(process, thread, call, arguments))
+        name, state = self._name_and_state(self._argument(process, thread, call, arguments))
         if name and state == ABSENT:
-            self.log.write(b"s %d -" % process.index, name, self._text(process, arguments[call.other_name]))
+            self._write(b"s %d -" % process.index, name, self._text(process, arguments[call.other_name]))
             self._epoch += 1
 
     def _unlink(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
         if call.flags >= 0 and arguments[call.flags] & _AT_REMOVEDIR:
             return
-        found = _see(self._argument(process, thread, call, arguments), follow=False)
+        found = self._see(self._argument(process, thread, call, arguments), follow=False)
         if found and not stat.S_ISDIR(found.status.st_mode):
-            self.log.write(b"u %d %s" % (process.index, state_of(found.status)), found.name)
+            self._write(b"u %d %s" % (process.index, state_of(found.status)), found.name)
             self._epoch += 1
 
     def _mkdir(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
-        name, state = _name_and_state(self._argument(process, thread, call, arguments))
+        name, state = self._name_and_state(self._argument(process, thread, call, arguments))
         if name and state == ABSENT:
-            self.log.write(b"k %d" % process.index, name)
+            self._write(b"k %d" % process.index, name)
 
     def _chdir(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
         process.seen.clear()
@@ -310,18 +365,22 @@ class Looks:
     def _execute(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
         flags = arguments[call.flags] if call.flags >= 0 else 0
         place = self._argument(process, thread, call, arguments)
-        found = _see(place, follow=not flags & _AT_SYMLINK_NOFOLLOW)
-        if found and found.is_file and found.status.st_mode & 0o111:
-            words = self._words(process, arguments[call.other_name], 4 if call is self._foreign.get(11) else 8)
-            head = b"x %d %.3f %d %s" % (process.index, time.time(), len(words), state_of(found.status))
-            self.log.write(head, found.name, *words)
-            if _has_capabilities(place):
-                self._tell(process, b"has-capabilities", found.name)
-            os.close(process.memory)  # where it shares its parent's memory (vfork), that stays and isn't its own
-            process.memory = -1
-            process.movers.clear()
+        found = self._see(place, follow=not flags & _AT_SYMLINK_NOFOLLOW)
+        if not (found and found.is_file and found.status.st_mode & 0o111):
+            return
+        process.checked = _NEVER  # its memory will be another
+        process.movers.clear()
+        try:
+            words = self._words(process, arguments[call.other_name])
+        except OSError:
+            words = []
+        head = b"x %d %.3f %d %s" % (process.index, time.time(), len(words), state_of(found.status))
+        self._write(head, found.name, *words)
+        if _has_capabilities(place):
+            self._tell(process, b"has-capabilities", found.name)
 
-    def _words(self, process: _Process, address: int, width: int) -> list[bytes]:
+    def _words(self, process: _Process, address: int) -> list[bytes]:
+        width = self._width
         words: list[bytes] = []
         length = 0
         while address and length < _LONGEST_ARGUMENTS and len(words) < _MOST_ARGUMENTS:
@@ -402,40 +461,26 @@ def _own(name: bytes, pid: int, thread: int) -> bytes:
     return name
 
 
-def _see(place: bytes, *, follow: bool) -> _Found | None:
-    """Return the true name and the state of what is at *place*, or None if there is nothing."""
-    try:
-        file = os.open(place, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
-    except OSError:
-        return None
-    try:
-        return _Found(os.readlink(b"/proc/self/fd/%d" % file), os.fstat(file))
-    finally:
-        os.close(file)
-
-
-def _to_be(place: bytes) -> bytes | None:
-    """Return the true name that what isn't there yet at *place* will have."""
-    folder, last = cut(place)
-    if last in (b"", b".", b".."):
-        return None
-    if os.path.islink(place):  # it points to nothing, and what it points to would be made
-        return os.path.realpath(place)
-    found = _see(folder or b"/", follow=True)
-    return found and found.name.rstrip(b"/") + b"/" + last
-
-
-def _name_and_state(place: bytes) -> tuple[bytes | None, bytes]:
-    found = _see(place.rstrip(b"/"), follow=False)
-    if found:
-        return found.name, state_of(found.status)
-    folder, last = cut(place)
-    above = _see(folder, follow=True)
-    return above and above.name.rstrip(b"/") + b"/" + last, ABSENT
-
-
 def _has_capabilities(place: bytes) -> bool:
     try:
         return bool(os.getxattr(place, "security.capability"))
     except OSError:
         return False
+
+
+def _served() -> Iterator[bytes]:
+    """Yield the folders whose files are served by a program."""
+    for line in _read(b"/proc/self/mountinfo", 1 << 20).splitlines():
+        about, _, kind = line.partition(b" - ")
+        if kind.startswith(b"fuse") and not kind.startswith(b"fusectl"):
+            yield about.split()[4].decode("unicode_escape").encode("latin-1")
+
+
+def _is_below(place: bytes, folders: tuple[bytes, ...]) -> bool:
+    """Tell, without touching it, whether *place* is in one of *folders*; symbolic links may deceive us."""
+    parts = place.split(b"/", 5)
+    if place.startswith(b"/proc/") and parts[3:4] in ([b"cwd"], [b"fd"]):
+        fixed = 4 if parts[3] == b"cwd" else 5
+        place = b"/".join([_link(b"/".join(parts[:fixed])), *parts[fixed:]])
+    place = os.path.normpath(place)
+    return any(place == folder or place.startswith(folder.rstrip(b"/") + b"/") for folder in folders)

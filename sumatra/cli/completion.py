@@ -54,21 +54,21 @@ _BREAKS = "<>=;|&(:"  # where bash begins a new word inside of a word
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the shell."""
-    parser.add_argument("shell", choices=tuple(_SCRIPTS), help="kind of shell")
+    parser.add_argument("kind", metavar="|".join(_SCRIPTS), choices=tuple(_SCRIPTS), help="kind of shell")
 
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
     """Return what is wanted; what the scripts themselves ask (``words``, ``line``) may hold any words."""
     if words[:1] in (["words"], ["line"]):
-        return argparse.Namespace(shell=words[0], words=words[1:])
+        return argparse.Namespace(kind=words[0], words=words[1:])
     return parser.parse_args(words)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print the script, or candidates for a word."""
-    if args.shell in _SCRIPTS:
-        print(_SCRIPTS[args.shell], end="")
-    elif args.shell == "words":
+    if args.kind in _SCRIPTS:
+        print(_SCRIPTS[args.kind], end="")
+    elif args.kind == "words":
         *before, word = args.words or [""]
         print(*(f"{found}\n" for found in _matching(before, word)), sep="", end="")
     else:

@@ -1,10 +1,9 @@
 """Show the settings of the project."""
 
 import argparse
-import dataclasses
 import json
 
-from sumatra import __version__
+from sumatra import __version__, facts
 from sumatra.cli.terminal import project_here
 
 
@@ -18,6 +17,6 @@ def run(args: argparse.Namespace) -> None:
     project = project_here()
     if args.json:
         places = {"folder": project.path, "sumatra_version": __version__}
-        print(json.dumps({**dataclasses.asdict(project.settings), **places}, indent=2))
+        print(json.dumps({**facts.as_dict(project.settings), **places}, indent=2))
     else:
         print(project.info(), end="")

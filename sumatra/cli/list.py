@@ -20,12 +20,12 @@ import argparse
 import ast
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sumatra import formatting, plugins
 from sumatra.cli.terminal import parse_anywhere, project_here, say, view_for
 from sumatra.errors import UsageError
+from sumatra.facts import replace
 from sumatra.projects import Project
 from sumatra.selection import (
     EVERYTHING,

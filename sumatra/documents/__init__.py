@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 
 from sumatra.documents.values import plain, restored
 from sumatra.errors import NewerFormat, RecordStoreError
+from sumatra.facts import fields
 from sumatra.records import STATUS_TAGS, Choice, DataKey, Parameters, Record, Repository
 
 __all__ = ["SCHEMA", "TYPES", "decode", "encode", "from_document", "to_document"]
@@ -173,7 +174,7 @@ def _record(document: Mapping[str, Any]) -> Record:
 
 
 def _fields(part: Any) -> dict[str, Any] | None:
-    return None if part is None else {name: getattr(part, name) for name in part.__slots__}
+    return None if part is None else {entry.name: getattr(part, entry.name) for entry in fields(part)}
 
 
 def _repository_document(repository: Repository | None) -> dict[str, Any] | None:

@@ -5,9 +5,9 @@ may come from a stranger: each format escapes what its readers could take for mo
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from sumatra import plugins
+from sumatra.facts import fact
 from sumatra.plugins import Backend
 from sumatra.records import Record
 
@@ -26,7 +26,7 @@ BACKENDS = {
 MODES = ("short", "long", "table", "parameters", "outputs")
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class View:
     """What to show of each record."""
 

@@ -2,15 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from sumatra.facts import fact, field
 from sumatra.records import Resources, Stream
 
 __all__ = ["Ended", "Launcher", "Plan"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(kw_only=True)
 class Plan:
     """What to start, and where its streams go."""
 
@@ -23,7 +23,7 @@ class Plan:
     started: Callable[[int], None] = field(default=lambda pid: None)  #: called with the program's pid; must be quick
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(kw_only=True)
 class Ended:
     """How it ended."""
 

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 from typing import NamedTuple
@@ -19,6 +18,7 @@ import sumatra
 from sumatra import capture, programs
 from sumatra.datastore import DataStore, Snapshot
 from sumatra.errors import LabelTaken, NoSuchRecord, ProjectError, RecordStoreError, SumatraError, UsageError
+from sumatra.facts import fact, field, replace
 from sumatra.launch import Ended, Plan, get_launcher
 from sumatra.records import Choice, DataKey, Executable, Finding, Process, Record, new_id
 from sumatra.recordstore import RecordStore
@@ -37,7 +37,7 @@ __all__ = ["Done", "Request", "Workshop", "check_label", "execute", "new_label"]
 _PATIENCE = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(kw_only=True)
 class Request:
     """What the user asks for."""
 
@@ -55,7 +55,7 @@ class Request:
     repeats: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Done:
     """What came of it."""
 

@@ -2,9 +2,9 @@
 
 import os
 import stat
-from dataclasses import dataclass, field
 
 from sumatra.errors import UncommittedChanges, VersionControlError
+from sumatra.facts import fact, field
 from sumatra.files import ContentStore
 from sumatra.records import Change, Finding, Repository
 from sumatra.versioncontrol import ChangedFile, Status, WorkingCopy, find
@@ -29,7 +29,7 @@ _MOST_CODE_FILES = 1000
 _MANY = 300
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Limits:
     """How much of uncommitted work is kept."""
 
@@ -37,7 +37,7 @@ class Limits:
     together: int  #: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Code:
     """The code as it was when the program started."""
 

@@ -4,9 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from sumatra.datastore import DataStore
+from sumatra.facts import fields
 from sumatra.records import DataKey, Record
 
 __all__ = ["Draft"]
+
+_FIELDS = frozenset(entry.name for entry in fields(Record))
 
 _OWN = ("_record", "_datastore", "_changes")
 
@@ -47,7 +50,7 @@ class Draft:
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "data_key":
             name = "output_data"
-        if name not in Record.__dataclass_fields__ or name in ("id", "timestamp", "datastore"):
+        if name not in _FIELDS or name in ("id", "timestamp", "datastore"):
             raise AttributeError(f"a record has no field {name!r} that can be set")
         if name == "tags":
             value = frozenset([value] if isinstance(value, str) else value)
@@ -63,7 +66,7 @@ class Draft:
 
     def finish(self) -> Record:
         """Return the record as it is now."""
-        from dataclasses import replace
+        from sumatra.facts import replace
 
         values = dict(self._changes)
         if "status" not in values and self._record.status == "initialized":

@@ -3,11 +3,11 @@
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from sumatra import files
 from sumatra.datastore import DataStore, Snapshot
 from sumatra.errors import LabelTaken, NoSuchRecord, SumatraError
+from sumatra.facts import replace
 from sumatra.files import ContentStore
 from sumatra.launch import Ended
 from sumatra.records import DataKey, Finding, Record, Stream

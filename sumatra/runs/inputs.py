@@ -3,9 +3,9 @@
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from sumatra.datastore import DataStore
+from sumatra.facts import replace
 from sumatra.records import DataKey
 
 __all__ = ["Inputs"]

@@ -3,11 +3,11 @@
 import os
 import threading
 from contextlib import suppress
-from dataclasses import replace
 
 from sumatra import capture, programs
 from sumatra.datastore import Snapshot
 from sumatra.errors import SumatraError
+from sumatra.facts import replace
 from sumatra.records import Finding, Process, Record
 from sumatra.runs.folder import RunFolder
 from sumatra.runs.inputs import Inputs

@@ -1,11 +1,11 @@
 """Take in what runs have left: records that could not be saved, and runs whose watcher is gone."""
 
 import os
-from dataclasses import replace
 
 from sumatra import capture
 from sumatra.datastore import get_data_store
 from sumatra.errors import NoSuchRecord, SumatraError
+from sumatra.facts import replace
 from sumatra.records import Finding, Record
 from sumatra.runs import ending
 from sumatra.runs.folder import RunFolder, folders

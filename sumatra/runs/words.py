@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from sumatra import capture, parameters
 from sumatra.errors import ParameterError
+from sumatra.facts import fact, replace
 from sumatra.files import ContentStore, write_atomically
 from sumatra.parameters import ParameterSet
 from sumatra.records import Finding, Parameters
@@ -21,7 +21,7 @@ _PLACEHOLDER = "<parameters>"
 _LARGEST_OPAQUE = 10 * 1000 * 1000
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Understood:
     """The words of a command, sorted out."""
 

@@ -1,9 +1,9 @@
 """What a run needs of its project."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from sumatra.datastore import DataStore
+from sumatra.facts import fact, field
 from sumatra.files import ContentStore
 from sumatra.recordstore import RecordStore
 from sumatra.settings import Settings
@@ -11,7 +11,7 @@ from sumatra.settings import Settings
 __all__ = ["Workshop"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fact(kw_only=True)
 class Workshop:
     """What a run needs of its project."""
 

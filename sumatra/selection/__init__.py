@@ -8,10 +8,10 @@ comes before the other.  Comparing with what a record doesn't have is false, ``!
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sumatra.facts import fact, replace
 from sumatra.selection.facts import FIELDS, ODD, Field, Name, items, name_of, operand, paths, value, words
 from sumatra.selection.facts import microseconds as _microseconds
 from sumatra.selection.facts import searchable as _searchable
@@ -53,7 +53,7 @@ class Expression(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Selection:
     """A question to a record store.
 

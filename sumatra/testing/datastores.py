@@ -6,13 +6,13 @@ don't get into the store by being written below its root, override `put`, `remov
 
 import hashlib
 import os
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sumatra.datastore import DataStore
 from sumatra.errors import DataStoreError
+from sumatra.facts import replace
 from sumatra.records import DataKey
 
 __all__ = ["NAMES", "DataStoreContract"]

@@ -2,13 +2,13 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from sumatra.errors import LabelTaken, NoSuchRecord
+from sumatra.facts import replace
 from sumatra.records import (
     Change,
     Choice,

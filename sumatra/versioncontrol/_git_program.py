@@ -13,10 +13,10 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from sumatra import process
 from sumatra.errors import VersionControlError
+from sumatra.facts import fact
 from sumatra.process import Answer
 from sumatra.versioncontrol._urls import scrub_text
 
@@ -52,7 +52,7 @@ _FATAL = r"(?m)^fatal: (.*)$"
 _SAFE_DIRECTORY = r"(?m)--add safe\.directory (.+)$"
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Git:
     """The git program, asked about the working copy whose top is *root*."""
 

@@ -13,7 +13,7 @@ _MASK = "***"
 #: Names of accounts that stand for a service and not for a person; without them an SSH address can't be used.
 _SERVICES = frozenset({"git", "hg", "svn", "bzr", "anonymous"})
 
-_NAME_OF_SECRET = (  # noqa: S105  a pattern
+_TELLING_NAME = (
     r"(?i)token|secret|passw|passphrase|passwd|pwd|credential|session|signature|api_?key|auth|jwt|bearer"
     r"|(?:^|[-_.])(?:key|sig|pat|sid|pass|pw|code)(?:$|[-_.])"
 )
@@ -88,7 +88,7 @@ def _without_secret_values(url: str) -> str:
         if found.start() < done:
             continue
         name = re.sub(_ESCAPE, lambda escape: chr(int(escape[1], 16)), found[1])
-        if re.search(_NAME_OF_SECRET, name):
+        if re.search(_TELLING_NAME, name):
             cleaned += [url[done:found.end()], _MASK]
             done = re.compile(_END_OF_VALUE).search(url, found.end()).start()  # type: ignore[union-attr]
     return "".join([*cleaned, url[done:]])

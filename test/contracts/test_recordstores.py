@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sumatra.errors import NewerFormat, NoSuchRecord, RecordStoreError
+from sumatra.facts import replace
 from sumatra.records import STATUSES, Change, DataKey, Executable, Parameters, Record, Repository, new_id
 from sumatra.recordstore import RecordStore, _sqlite_file, _sqlite_schema, open_store
 from sumatra.recordstore.sqlite import SQLiteRecordStore
@@ -247,7 +247,7 @@ def test_the_file_is_set_up_for_safety(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-from dataclasses import replace
+from sumatra.facts import replace
 from sumatra.recordstore.sqlite import SQLiteRecordStore
 store = SQLiteRecordStore(sys.argv[1])
 sys.stdin.readline()

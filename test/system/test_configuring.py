@@ -6,11 +6,11 @@ import re
 import subprocess
 import sys
 import tomllib
-from dataclasses import asdict
 from pathlib import Path
 
 import sumatra
 from sumatra.cli import BACKENDS
+from sumatra.facts import as_dict
 from sumatra.settings import read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,12 +45,12 @@ def settings(folder: Path) -> dict:
 
 
 def test_each_option_of_configure_is_in_the_settings_and_changes_no_other(project, smt):
-    expected = asdict(read(project / ".smt"))
+    expected = as_dict(read(project / ".smt"))
     for option, name, value in OPTIONS:
         said = smt("configure", option)
         assert said == (0, "", ""), said
         expected[name] = value
-        assert asdict(read(project / ".smt")) == expected, option
+        assert as_dict(read(project / ".smt")) == expected, option
         assert settings(project).get(name, False) == value or name == "launch_mode", "False is the default"
     assert expected.items() <= json.loads(smt("info", "--json").out).items()
     named = {re.split("[= ]", option)[0] for option, _, _ in OPTIONS}

@@ -16,6 +16,14 @@ sys.path.insert(0, str(ROOT / "bench"))
 
 import crash  # noqa: E402
 
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(".smt/records.sqlite", isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
 
 def record(smt, label):
     return next(one for one in json.loads(smt("list", "--json").out) if one["label"] == label)
@@ -30,11 +38,13 @@ def wait_for(path: Path) -> None:
 
 @pytest.mark.needs("strace")
 @pytest.mark.slow
-@pytest.mark.parametrize("call", ["openat", "write", "fsync", "rename", "unlink", "wait4", "flock", "pwrite64", "mkdir"])
+@pytest.mark.parametrize(
+    "call", ["openat", "write", "fsync", "rename", "unlink", "wait4", "flock", "pwrite64", "mkdir"]
+)
 def test_a_kill_at_a_system_call_loses_no_record(call, tmp_path):
     folder = tmp_path / "crash"
     crash.scene(folder)
-    outcomes = list(crash.points(folder, call, 23 if call in ("openat",) else 5))
+    outcomes = list(crash.points(folder, call, 23 if call == "openat" else 5))
     assert outcomes, "the kill was never reached"
     assert [outcome for outcome in outcomes if outcome.lost or outcome.trouble] == []
 
@@ -130,8 +140,7 @@ def test_a_store_that_is_in_use_does_not_keep_a_program_from_running(project, sm
     """Somebody holds the store; Ctrl-C while we wait for it leaves the record for the next command."""
     assert smt("run", "-l", "first", "--", "true").status == 0
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import sqlite3, sys; c = sqlite3.connect('.smt/records.sqlite', isolation_level=None); "
-         "c.execute('BEGIN EXCLUSIVE'); print('held', flush=True); sys.stdin.read()"],
+        [sys.executable, "-c", HOLD],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )
     assert holder.stdout.readline() == b"held\n"

@@ -200,7 +200,7 @@ def test_uncommitted_changes_are_kept_by_content(project, smt, git):
     assert {"change-too-large", "secret-file"} <= set(codes)
     assert "+# changed" in smt("view", "dirty", "--diff").out
     assert smt("view", "dirty", "--script").out.endswith("# changed\n")
-    assert "hunter2" not in "".join(path.read_bytes().decode("latin-1") for path in objects.rglob("*") if path.is_file())
+    assert not any(b"hunter2" in path.read_bytes() for path in objects.rglob("*") if path.is_file())
 
 
 def test_uncommitted_changes_are_refused_where_the_project_says_so(project, smt):
@@ -282,7 +282,8 @@ def test_names_of_any_bytes_are_kept_and_shown_without_harm(project, smt):
 def test_a_record_cannot_talk_to_the_terminal(project, smt):
     smt("run", "-r", "re\x1b]0;ason\x07", "-l", "evil", "--", "printf", "\\033[2Jx")
     smt("comment", "out\x1b[8mcome\u202e")
-    for words in (["list", "-l"], ["list", "-T"], ["view", "evil"], ["list", "-f", "markdown"], ["list", "reason == 'x\x1b'"]):
+    for words in (["list", "-l"], ["list", "-T"], ["view", "evil"], ["list", "-f", "markdown"],
+                  ["list", "reason == 'x\x1b'"]):
         said = smt(*words)
         assert not set(said.out + said.err) & {"\x1b", "\x07", "\u202e"}, words
 

@@ -47,7 +47,8 @@ def test_planted_secrets_are_nowhere(repository, smt, git):
     words = ["sh", "-c", "echo fine; exit 3", "x", f"--password={CANARIES['argument']}", "--token", CANARIES["word"],
              f"https://ada:{CANARIES['url']}@example.org/", CANARIES["aws"], CANARIES["github"]]
     printed = ""
-    for command in (["init", "P"], ["run", "-D", "-l", "one", "--", *words], ["run", "-l", "gone", "--", "no-such", *words],
+    for command in (["init", "P"], ["run", "-D", "-l", "one", "--", *words],
+                    ["run", "-l", "gone", "--", "no-such", *words],
                     ["info"], ["info", "--json"], ["view", "one"], ["view", "one", "--json"], ["view", "--receipt"],
                     ["list", "-l"], ["list", "-T"], ["list", "-P"], ["list", "-O"], ["configure", "-e", "python"],
                     *(["list", "-l", "-f", form] for form in ("json", "csv", "html", "latex", "markdown", "shell"))):
@@ -84,5 +85,7 @@ def test_secrets_among_parameters_are_masked_and_their_file_is_not_kept(project,
     assert "canary-Param" not in shown
     assert "hmac-sha256:" in shown
     assert "secret-in-parameters" in smt("view", "p", "--receipt").out
-    objects = b"".join(path.read_bytes() for path in Path(".smt").rglob("*") if path.is_file() and path.stat().st_size < 45)
-    assert b"api_key = \"canary" not in objects
+    # What the program printed is kept as it is; the file that it read isn't.
+    original = (project / "db.param").read_bytes()
+    kept = [path for path in Path(".smt", "objects").rglob("*") if path.is_file() and path.read_bytes() == original]
+    assert len(kept) == 1

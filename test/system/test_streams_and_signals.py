@@ -24,7 +24,7 @@ import pytest
 import sumatra
 
 LAUNCH = """\
-import dataclasses, json, os, resource, sys
+import json, os, resource, sys
 from sumatra.errors import LaunchError
 from sumatra.launch import Plan, get_launcher
 from sumatra.launch.supervise import exit_as
@@ -45,7 +45,7 @@ try:
 except LaunchError as error:
     print(error, file=sys.stderr)
     sys.exit(error.exit_status)
-told = dataclasses.asdict(ended) | {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+told = as_dict(ended) | {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 with open(f"{folder}/ended", "w") as file:
     file.write(json.dumps(told))
 exit_as(ended)

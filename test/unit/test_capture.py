@@ -5,13 +5,13 @@ import pwd
 import re
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
 import sumatra.capture
 from sumatra import capture
 from sumatra.capture import machine
+from sumatra.facts import replace
 
 CHILD = "import sys; sys.stdin.read()"
 

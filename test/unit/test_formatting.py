@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,6 +22,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sumatra.documents import to_document
+from sumatra.facts import replace
 from sumatra.formatting import BACKENDS, MODES, View, escape, layout, render, rows
 from sumatra.formatting.view import describe_parameters, record_view
 from sumatra.records import (

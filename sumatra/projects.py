@@ -16,7 +16,7 @@ from sumatra.datastore import DataStore, get_data_store
 from sumatra.errors import LabelTaken, NoSuchProject, NoSuchRecord, ProjectError, ProjectExists, UsageError
 from sumatra.facts import replace
 from sumatra.files import ContentStore
-from sumatra.records import STATUS_TAGS, Choice, DataKey, Parameters, Record
+from sumatra.records import STATUS_TAGS, DataKey, Parameters, Record
 from sumatra.recordstore import RecordStore, open_store
 from sumatra.selection import EVERYTHING, Selection, has_tag, parse_query
 from sumatra.settings import Settings
@@ -176,7 +176,9 @@ class Project:
     def _open_store(self, patience: float | None = None) -> RecordStore:
         address = self.settings.record_store
         scheme = address.partition(":")[0]
-        if ":" in address and "/" not in scheme and len(scheme) > 1:
+        if scheme == "sqlite" and ":" in address:
+            address = address.partition(":")[2]
+        elif ":" in address and "/" not in scheme and len(scheme) > 1:
             return open_store(address, patience)
         return open_store(self._absolute(address), patience)
 
@@ -271,6 +273,9 @@ class Project:
             "Record store": chosen.record_store,
             "Code change policy": chosen.on_changed,
             "Append label to": chosen.add_label,
+            "Values for parameters": "left to the program" if chosen.plain else "name=value",
+            "Parameter files": "ignored" if chosen.ignore_parameters else "looked for",
+            "Largest kept change": f"{chosen.largest_untracked} (together {chosen.largest_untracked_total})",
             "Label generator": chosen.label_generator,
             "Timestamp format": chosen.timestamp_format,
             "Plug-ins": ", ".join(self._plugins()) or "none",
@@ -328,41 +333,11 @@ class Project:
         With *whole* they are the command. Otherwise the program and script named here, or else in the settings, go
         before them; where neither is named, the words are the command again.
         """
-        from sumatra import programs
-        from sumatra.runs import Request
+        from sumatra.runs.requests import understand_request
 
-        chosen = self.settings
-        rest.setdefault("take_values", not chosen.plain)
-        rest.setdefault("look_for_parameters", not chosen.ignore_parameters)
-        options = {"options": chosen.launch_mode_options} if chosen.launch_mode_options else {}
-        rest.setdefault("launch_mode", Choice(chosen.launch_mode, options))
-        main = main_file or (chosen.main_file if not executable or chosen.main_file else None) or None
-        program = shlex.split(executable or chosen.executable)
-        if main_file and not executable and chosen.main_file != main_file:
-            known = programs.known(program[0]) if program else None
-            if known is not None and os.path.splitext(main_file)[1] not in known.suffixes:
-                program = []  # a script for another program than the usual one
-        if whole or not (program or main):
-            if whole and (executable or main_file):
-                raise UsageError(
-                    "after -- the words are the whole command", "leave out --executable and --main, or the --"
-                )
-            if not words:
-                raise UsageError("there is nothing to run", "smt run COMMAND …, or smt configure --executable --main")
-            return Request(
-                program=words[:1], arguments=words[1:], **{**rest, "take_values": rest["take_values"] and not whole}
-            )
-        if not program:
-            fitting = programs.for_script(str(main))
-            program = [fitting] if fitting else []
-        if main and not os.path.exists(main) and program:
-            main = self._from_root(main)
-        return Request(program=[*program, *([main] if main else [])], arguments=words, main_file=main, **rest)
-
-    def _from_root(self, main: str) -> str:
-        """Return the path of a main file that the settings tell from the project's folder."""
-        beside = os.path.join(self.path, main)
-        return os.path.relpath(beside) if os.path.exists(beside) else main
+        return understand_request(
+            self.settings, self.path, words, whole=whole, executable=executable, main_file=main_file, **rest
+        )
 
     def launch(
         self, parameters: Any = None, input_data: Sequence[str] = (), script_args: str = "",
@@ -371,15 +346,24 @@ class Project:
         timestamp_format: str = "default", repeats: str | None = None,
     ) -> str:
         """Run the project's program and return the label of its record (the interface of Sumatra 0.8)."""
+        import tempfile
+
         if version != "current":
             raise UsageError("only the current version of the code can be run")
-        request = self.request(
-            [*shlex.split(script_args), *input_data],
-            executable=None if executable == "default" else str(getattr(executable, "path", executable)),
-            main_file=None if main_file == "default" else main_file,
-            label=label, reason=reason or "", repeats=repeats,
-        )
-        return self.run(request).record.label
+        with tempfile.TemporaryDirectory() as folder:
+            words = [*shlex.split(script_args), *input_data]
+            if parameters:
+                suffix = getattr(parameters, "suffix", ".json")
+                words.insert(0, os.path.join(folder, f"parameters{suffix}"))
+                with open(words[0], "w", encoding="utf-8") as file:
+                    file.write(parameters_of(parameters).content)
+            request = self.request(
+                words,
+                executable=None if executable == "default" else str(getattr(executable, "path", executable)),
+                main_file=None if main_file == "default" else main_file,
+                label=label, reason=reason or "", repeats=repeats,
+            )
+            return self.run(request).record.label
 
     def new_record(
         self, parameters: Any = None, input_data: Sequence[DataKey] = (), script_args: str = "",
@@ -542,10 +526,17 @@ class Project:
         record = self.get_record(label)
         kept: list[str] = []
         if delete_data and record.datastore is not None:
-            store = get_data_store(record.datastore.name, record.datastore.options)
-            kept = store.delete(key for key in record.output_data if key.seen != "run folder")
+            kept = self._data_store_of(record).delete(key for key in record.output_data if key.seen != "run folder")
         self.record_store.delete(self.name, record.label)
         return kept
+
+    def _data_store_of(self, record: Record) -> DataStore:
+        """Return where the files of *record* are now: the project may have been moved, or be a copy of another."""
+        store = self.data_store
+        recorded = str(record.datastore.options.get("root", "")) if record.datastore else ""
+        if recorded.endswith(os.sep + record.label) and not store.root.endswith(os.sep + record.label):
+            return get_data_store("filesystem", {"root": os.path.join(store.root, record.label)})
+        return store
 
     def delete_by_tag(self, tag: str, delete_data: bool = False) -> int:
         """Put the records with exactly the tag *tag* into the trash; return how many there were."""

@@ -17,6 +17,7 @@ from sumatra.plugins import Backend
 if TYPE_CHECKING:
     import argparse
     from types import ModuleType
+    from typing import TextIO
 
 __all__ = ["BACKENDS", "main", "parser_for"]
 
@@ -46,9 +47,10 @@ def main(words: Sequence[str] | None = None) -> int:
 
     2 and more are described in ``doc/reference/exit-statuses.rst``.
     """
-    words = list(sys.argv[1:] if words is None else words)
+    words = [*(sys.argv[1:] if words is None else words)]  # "list" is a module of this package
     command = words[0] if words else ""
     module: ModuleType | None = None
+    _ready_streams()
     try:
         if command in ("", "-h", "--help", "--version"):
             words, command = [command], "version" if command == "--version" else "help"
@@ -71,6 +73,12 @@ def main(words: Sequence[str] | None = None) -> int:
         # Whoever read our output has enough. Python would complain again when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
+    except OSError as error:
+        if not _is_full(sys.stdout):
+            return _fault(error, words)
+        _complain(SumatraError(f"the output can't be written: {error.strerror}"))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _status(module, 1)
     except SystemExit as end:  # argparse, on --help and on words that don't fit
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
@@ -114,9 +122,27 @@ def _complain(error: SumatraError) -> None:
         print(f"hint: {visible(error.hint)}", file=sys.stderr)
 
 
+def _ready_streams() -> None:
+    """Make it possible to print anything: streams may be closed (``>&-``), or of an encoding that lacks letters."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  until we end
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_full(stream: "TextIO") -> bool:
+    """Tell whether *stream* is what an error was about: what is left in it can't be written either."""
+    try:
+        stream.flush()
+    except OSError:
+        return True
+    return False
+
+
 def _flush() -> None:
-    if sys.stdout is not None:  # closed by the user: smt … >&-
-        sys.stdout.flush()
+    sys.stdout.flush()
 
 
 def _fault(error: Exception, words: Sequence[str]) -> int:

@@ -61,7 +61,8 @@ def understand(
             place -= sum(1 for index in places if index < place)
         changed = _with_values(chosen, values, path, warnings)
         if add_label == "parameters":
-            changed = changed.with_value("sumatra_label", label)
+            changed = type(changed).from_bytes(changed.to_bytes(), path)
+            changed.update({"sumatra_label": label})  # exactly: a label such as 2026 is no number
         if str(changed) != str(chosen):
             copy = os.path.join(folder, os.path.basename(path))
             os.makedirs(folder, mode=0o700, exist_ok=True)

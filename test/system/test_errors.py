@@ -308,3 +308,35 @@ def test_a_project_folder_that_is_damaged_is_said(project, smt):
     assert said.status == 125
     assert "runs" in plain(said)
     assert not (project / "ran").exists()
+
+
+def test_output_that_cannot_be_written_is_said(project, smt):
+    smt("run", "--", "true")
+    full = subprocess.run(["sh", "-c", f"'{SMT}' list -l > /dev/full"], capture_output=True, text=True)
+    assert (full.returncode, full.stderr[:5]) == (1, "smt: ")
+    assert "space" in full.stderr
+    closed = subprocess.run(["sh", "-c", f"'{SMT}' list >&-"], capture_output=True, text=True)
+    assert (closed.returncode, closed.stderr) == (0, "")
+    ran = subprocess.run(["sh", "-c", f"'{SMT}' run -q -- sh -c 'exit 4' >&- 2>&-"], capture_output=True)
+    assert ran.returncode == 4
+
+
+def test_deleting_data_of_a_copied_project_leaves_the_original_alone(project, smt):
+    smt("run", "-l", "mine", "--", "sh", "-c", "echo x > Data/x")
+    copy = project.with_name("copy")
+    shutil.copytree(project, copy, symlinks=True)
+    assert smt("delete", "--data", "mine", cwd=copy).status == 0
+    assert (project / "Data" / "x").exists()
+    assert not (copy / "Data" / "x").exists()
+
+
+def test_launch_gives_the_program_the_parameters_it_is_told(project, smt):
+    (project / "drive.py").write_text(
+        "from sumatra.projects import load_project\nfrom sumatra.parameters import build_parameters\n"
+        "p = build_parameters('default.param').with_value('tau_m', 7.5)\n"
+        "print(load_project().launch(p, executable='python', main_file='main.py', label='launched', reason='api'))\n"
+    )
+    done = subprocess.run([sys.executable, "drive.py"], env={**os.environ, "PYTHONPATH": str(ROOT)},
+                          capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["tau_m = 7.5", "launched"], done.stderr
+    assert smt("list", "tau_m == 7.5 and reason == 'api'").out == "launched\n"

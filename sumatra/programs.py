@@ -62,7 +62,7 @@ PROGRAMS = (
     Program(
         "NEST", r"nest", ("nest",), (".sli",), answer=r"version (\d+\.\S+?)[,\s]", takes=_words("-c"), by_suffix=True
     ),
-    Program("GENESIS", r"genesis|nxgenesis|pgenesis", ("genesis",), (".g",), question=(), by_suffix=True),
+    Program("GENESIS", r"(?:nx|p)?genesis", ("genesis",), (".g",), question=(), by_suffix=True),
     Program(
         "Matlab", r"matlab", ("matlab",), (".m",), question=(), takes=_words("-r -batch -sd -logfile -c"),
         by_suffix=True,
@@ -83,7 +83,7 @@ PROGRAMS = (
             joined="KTWix", ends=_words("-e -h")),
     Program("bash", r"bash", ("bash",), (".sh", ".bash"), answer=r"version (\d+\.[\d.]+)", letters="oO",
             takes=_words("--rcfile --init-file"), ends=_words("-c -s")),
-    Program("sh", r"sh|dash", ("sh",), question=(), letters="o", ends=_words("-c -s")),
+    Program("sh", r"(?:da)?sh", ("sh",), question=(), letters="o", ends=_words("-c -s")),
     Program("zsh", r"zsh", ("zsh",), (".zsh",), answer=r"zsh (\d+\.\S+)", letters="o", ends=_words("-c -s")),
     Program("Node.js", r"node|nodejs", ("node", "nodejs"), (".js", ".mjs", ".cjs"), answer=r"v(\d+\.\S+)",
             takes=_words("-r --require --import --loader"), ends=_words("-e -p --eval --print")),
@@ -97,7 +97,9 @@ PROGRAMS = (
 def known(path: str) -> Program | None:
     """Return the known program whose file is called like *path* is, or None."""
     name = os.path.basename(path)
-    return next((program for program in PROGRAMS if re.fullmatch(program.files, name)), None)
+    # Most patterns begin with a letter as it stands, so most of them needn't be compiled.
+    likely = (program for program in PROGRAMS if program.files[0] in ("(", "[", name[:1]))
+    return next((program for program in likely if re.fullmatch(program.files, name)), None)
 
 
 def find(path_or_name: str, environ: Mapping[str, str], cwd: str | None = None) -> str:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKENDS", "ConfigParserParameterSet", "JSONParameterSet", "NTParameterSet", "ParameterSet", "SimpleParameterSet",
-    "TOMLParameterSet", "YAMLParameterSet", "build_parameters", "parse", "recognise",
+    "TOMLParameterSet", "YAMLParameterSet", "build_parameters", "from_bytes", "parse",
+    "recognise",
 ]
 
 BACKENDS = {
@@ -78,7 +79,11 @@ def build_parameters(filename: "str | os.PathLike[str]") -> ParameterSet:
     `FileNotFoundError` and other `OSError` if there is nothing to read.
     """
     path = os.fspath(filename)
-    content = read_file(path)
+    return from_bytes(read_file(path), path)
+
+
+def from_bytes(content: bytes, path: str) -> ParameterSet:
+    """Return what the parameter file *path*, which holds *content*, says; raises `ParameterError`."""
     name = _format_of(path, content)
     if name is None:
         raise ParameterError(f"{path} isn't a parameter file of a known format", "known are: " + ", ".join(BACKENDS))

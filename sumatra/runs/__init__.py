@@ -112,14 +112,15 @@ def execute(request: Request, workshop: Workshop) -> Done:
     try:
         data = _data_for(workshop, folder.label)
         words = _understand(request, workshop, folder, around)
-        for warning in words.warnings:
+        for warning in words.meaning.warnings:
             workshop.warn(warning)
         program = [*request.program, *words.words]
         record = _first_state(request, workshop, around, folder.label, words, launcher.words(program), data)
         folder.write(record)
         before = data.snapshot()
         crowd = ending.Crowd(os.path.dirname(folder.path), parent=record.parent)
-        shadow = Shadow(record, folder, workshop, Inputs(_input_files(request, words), workshop.inputs), before)
+        inputs = Inputs(_input_files(request, words), workshop.inputs)
+        shadow = Shadow(record, folder, workshop, inputs, before, words.read_parameters)
 
         def started(pid: int) -> None:
             shadow.start(Process(pid, capture.process_start(pid) or 0, capture.boot_id(), os.uname().nodename))
@@ -171,10 +172,11 @@ def _first_state(
         executable=around.executable, main_file=around.main_file,
         script_arguments=capture.mask(words.script_arguments, key)[0], working_directory=around.folder,
         repository=found.repository, version=found.version, diff=capture.mask(found.diff, key)[0],
-        changes=found.changes, on_changed=workshop.settings.on_changed, parameters=words.parameters,
+        changes=found.changes, on_changed=workshop.settings.on_changed, parameters=words.meaning.parameters,
         launch_mode=request.launch_mode, datastore=data.choice, input_datastore=workshop.inputs.choice,
         user=found.user or capture.user(around.environment), repeats=request.repeats,
-        parent=around.environment.get("SMT_LABEL"), receipt=(*found.findings, *words.findings, *_hidden(hidden)),
+        parent=around.environment.get("SMT_LABEL"),
+        receipt=(*found.findings, *words.meaning.findings, *_hidden(hidden)),
         tools={"sumatra": sumatra.__version__, "python": ".".join(map(str, sys.version_info[:3]))},
     )
 
@@ -238,7 +240,8 @@ def _understand(request: Request, workshop: Workshop, folder: RunFolder, around:
 
 def _input_files(request: Request, words: Understood) -> list[tuple[str, str]]:
     """Return paths of inputs, each with how it was seen."""
-    found = list(words.inputs)
+    found = [(path, "argument") for path in words.inputs]
+    found += [(path, "parameter") for path in words.meaning.inputs if path not in words.inputs]
     if request.stdin_file:
         found.append((os.path.abspath(request.stdin_file), "stdin"))
     else:

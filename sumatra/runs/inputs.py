@@ -33,6 +33,9 @@ class Inputs:
                 left -= size
                 self._keys[place] = self._key(place, None)
 
+    def __contains__(self, path: str) -> bool:
+        return path in self._paths
+
     @property
     def size(self) -> int:
         """The number of bytes that are to be hashed while the program runs."""

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 from sumatra import capture, programs
@@ -11,6 +12,7 @@ from sumatra.facts import replace
 from sumatra.records import Finding, Process, Record
 from sumatra.runs.folder import RunFolder
 from sumatra.runs.inputs import Inputs
+from sumatra.runs.words import Meaning
 from sumatra.runs.workshop import Workshop
 
 __all__ = ["Shadow"]
@@ -23,12 +25,15 @@ class Shadow:
     """Threads beside the run; `join` returns the record with what was found."""
 
     def __init__(
-        self, record: Record, folder: RunFolder, workshop: Workshop, inputs: Inputs, before: Snapshot
+        self, record: Record, folder: RunFolder, workshop: Workshop, inputs: Inputs, before: Snapshot,
+        read_parameters: Callable[[], Meaning] | None,
     ) -> None:
         self._record = record
         self._folder = folder
         self._workshop = workshop
         self._inputs = inputs
+        self._more: Inputs | None = None  #: files that the parameters name
+        self._read_parameters = read_parameters
         self._before = before
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -69,7 +74,11 @@ class Shadow:
                         told = done
         except KeyboardInterrupt:
             self._inputs.stop()
-        return replace(self.facts(), input_data=self._inputs.keys())
+            if self._more is not None:
+                self._more.stop()
+        return replace(
+            self.facts(), input_data=(*self._inputs.keys(), *(self._more.keys() if self._more is not None else ()))
+        )
 
     def _work(self) -> None:
         try:
@@ -96,3 +105,14 @@ class Shadow:
             environment=capture.environment(os.environ, self._workshop.key),
             executable=executable,
         )
+        if self._read_parameters is not None:
+            self._understand_parameters(self._read_parameters())
+
+    def _understand_parameters(self, meaning: Meaning) -> None:
+        self._record = replace(self._record, parameters=meaning.parameters)
+        self._findings += meaning.findings
+        for warning in meaning.warnings:
+            self._workshop.warn(warning)
+        more = [(path, "parameter") for path in meaning.inputs if os.path.realpath(path) not in self._inputs]
+        self._more = Inputs(more, self._workshop.inputs)
+        self._more.hash_the_rest()

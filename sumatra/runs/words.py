@@ -1,7 +1,7 @@
 """What the words of a command mean: the parameter file, values for it, input files, the label's place."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sumatra import capture, parameters
@@ -11,14 +11,24 @@ from sumatra.files import ContentStore, write_atomically
 from sumatra.parameters import ParameterSet
 from sumatra.records import Finding, Parameters
 
-__all__ = ["LABEL", "Understood", "understand"]
+__all__ = ["LABEL", "Meaning", "Understood", "understand"]
 
 #: Stands for the label in words, and is replaced.
 LABEL = "{label}"
 
 #: What Sumatra 0.8 writes for the parameter file in the arguments of a record.
 _PLACEHOLDER = "<parameters>"
-_LARGEST_OPAQUE = 10 * 1000 * 1000
+_LARGEST = 10 * 1000 * 1000
+
+
+@fact
+class Meaning:
+    """What a parameter file says."""
+
+    parameters: Parameters
+    inputs: tuple[str, ...] = ()  #: absolute paths of files that it names
+    findings: tuple[Finding, ...] = ()
+    warnings: tuple[str, ...] = ()  #: sentences for the user, now
 
 
 @fact
@@ -27,10 +37,9 @@ class Understood:
 
     words: tuple[str, ...]  #: what the program gets
     script_arguments: str  #: the same as Sumatra 0.8 tells it
-    parameters: Parameters
-    inputs: tuple[tuple[str, str], ...]  #: absolute paths of input files, each with how it was seen
-    findings: tuple[Finding, ...]
-    warnings: tuple[str, ...]  #: sentences for the user, now
+    inputs: tuple[str, ...]  #: absolute paths of files among the words
+    meaning: Meaning  #: what is known of the parameters before the program starts
+    read_parameters: Callable[[], Meaning] | None = None  #: finds out what they say, where that can wait
 
 
 def understand(
@@ -41,74 +50,128 @@ def understand(
 
     The program gets the user's own parameter file as it lies.  Only if a value is changed (``name=value``, where
     *take_values*) or the label is to be among the parameters, it gets a copy, made in *folder*, in which nothing
-    else is changed.  Raises `ParameterError` for a value that doesn't fit.
+    else is changed.  Otherwise the file is read here and can be made sense of while the program runs.  Raises
+    `ParameterError` for a value that doesn't fit.
     """
     replaced = [word.replace(LABEL, label) for word in words]
-    findings: list[Finding] = []
-    warnings: list[str] = []
-    place, chosen = _parameter_file(replaced, findings, not_inputs) if look_for_parameters else (None, None)
-    if findings:
-        _refuse_values(replaced, findings, take_values and place is None)
-        warnings += [finding.message for finding in findings]
-    values: list[tuple[str, str]] = []
-    facts = Parameters()
-    if place is not None and chosen is not None:
-        path = replaced[place]
-        if take_values:
-            places = [index for index in range(len(replaced)) if index != place and _is_for(chosen, replaced, index)]
-            values = [_split(replaced[index]) for index in places]
-            replaced = [word for index, word in enumerate(replaced) if index not in places]
-            place -= sum(1 for index in places if index < place)
-        changed = _with_values(chosen, values, path, warnings)
-        if add_label == "parameters":
-            changed = type(changed).from_bytes(changed.to_bytes(), path)
-            changed.update({"sumatra_label": label})  # exactly: a label such as 2026 is no number
-        if str(changed) != str(chosen):
-            copy = os.path.join(folder, os.path.basename(path))
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            write_atomically(copy, changed.to_bytes())
-            replaced[place] = copy
-        warnings += [f"{path}: {warning}" for warning in changed.warnings]
-        facts, hidden = _concealed(Parameters(
-            content=str(changed), type=changed.type, values=changed.as_dict(), path=os.path.abspath(path),
-            changed=tuple(name for name, _ in values),
-        ), key)
-        if hidden:
-            findings.append(Finding(
-                "secret-in-parameters",
-                f"values in {path} look like secrets and were masked ({', '.join(hidden)}); the file itself isn't kept",
-            ))
+    meaning = Meaning(parameters=Parameters())
+    later = None
+    place = _place(replaced, not_inputs) if look_for_parameters else None
+    file = _File(replaced[place], store, key, not_inputs) if place is not None else None
+    if place is not None and file is not None:
+        if add_label == "parameters" or (take_values and any(map(_is_value, replaced))):
+            replaced, place, meaning = _with_changes(
+                file, replaced, place, folder, take_values, label if add_label == "parameters" else None
+            )
         else:
-            facts = replace(facts, digest=_kept(path, store))
+            meaning = Meaning(parameters=Parameters(path=os.path.abspath(file.path)))
+            later = file.meaning
     elif add_label == "parameters":
-        findings.append(Finding("label-not-added", "the label could not be added: there is no parameter file"))
+        finding = Finding("label-not-added", "the label could not be added: there is no parameter file")
+        meaning = Meaning(parameters=Parameters(), findings=(finding,))
     if add_label == "cmdline":
         replaced.append(label)
     told = [_PLACEHOLDER if index == place else word for index, word in enumerate(replaced)]
-    inputs = dict.fromkeys(_files(replaced, place, not_inputs), "argument")
-    for path in _files([value for value in facts.flat().values() if isinstance(value, str)], None, not_inputs):
-        inputs.setdefault(path, "parameter")
-    return Understood(
-        tuple(replaced), _joined(told), facts, tuple(inputs.items()), tuple(findings), tuple(warnings)
-    )
+    return Understood(tuple(replaced), _joined(told), _files(replaced, place, not_inputs), meaning, later)
 
 
-def _parameter_file(
-    words: Sequence[str], findings: list[Finding], not_these: frozenset[str]
-) -> tuple[int | None, ParameterSet | None]:
-    for index, word in enumerate(words):
-        if not word or word.startswith("-") or not os.path.isfile(word) or os.path.abspath(word) in not_these:
-            continue
+class _File:
+    """A parameter file as it is before the program starts."""
+
+    def __init__(self, path: str, store: ContentStore, key: bytes, not_inputs: frozenset[str]) -> None:
+        self.path = path
+        self._store = store
+        self._key = key
+        self._not_inputs = not_inputs
         try:
-            if parameters.recognise(word) is not None:
-                return index, parameters.build_parameters(word)
-        except ParameterError as error:
-            findings.append(Finding(
-                "parameters-opaque", f"{word} can't be read as parameters and is kept as it lies: {error}"
-            ))
+            with open(path, "rb") as file:
+                self._content: bytes | None = file.read(_LARGEST + 1)
+            self.trouble = f"it is larger than {_LARGEST // 10**6} MB" if len(self._content or b"") > _LARGEST else ""
         except OSError as error:
-            findings.append(Finding("parameters-unreadable", f"{word} can't be read: {error.strerror}"))
-    return None, None
+            self._content, self.trouble = None, str(error.strerror)
+
+    def parsed(self) -> ParameterSet:
+        """Return the parameter set; raises `ParameterError`."""
+        if self.trouble or self._content is None:
+            raise ParameterError(self.trouble)
+        return parameters.from_bytes(self._content, self.path)
+
+    def meaning(self, changed: ParameterSet | None = None, names: Sequence[str] = ()) -> Meaning:
+        """Return what it says, or what *changed* says, in which the values of *names* were changed."""
+        try:
+            chosen = changed if changed is not None else self.parsed()
+        except ParameterError as error:
+            message = f"{self.path} can't be read as parameters and is kept as it lies: {error}"
+            return Meaning(
+                parameters=Parameters(path=os.path.abspath(self.path), digest=self._kept()),
+                findings=(Finding("parameters-opaque", message),), warnings=(message,),
+            )
+        facts, hidden = _concealed(Parameters(
+            content=str(chosen), type=chosen.type, values=chosen.as_dict(), path=os.path.abspath(self.path),
+            changed=tuple(names),
+        ), self._key)
+        findings: tuple[Finding, ...] = ()
+        if hidden:
+            what = f"values in {self.path} look like secrets and were masked ({', '.join(hidden)})"
+            findings = (Finding("secret-in-parameters", f"{what}; the file itself isn't kept"),)
+        else:
+            facts = replace(facts, digest=self._kept())
+        texts = [value for value in facts.flat().values() if isinstance(value, str)]
+        return Meaning(
+            parameters=facts, inputs=_files(texts, None, self._not_inputs), findings=findings,
+            warnings=tuple(f"{self.path}: {warning}" for warning in chosen.warnings),
+        )
+
+    def _kept(self) -> str | None:
+        if self._content is None or self.trouble:
+            return None
+        try:
+            return self._store.put(self._content)
+        except OSError:
+            return None
+
+
+def _place(words: Sequence[str], not_these: frozenset[str]) -> int | None:
+    """Return the place of the first word that is a parameter file, or None."""
+    for index, word in enumerate(words):
+        if word and not word.startswith("-") and os.path.isfile(word) and os.path.abspath(word) not in not_these:
+            try:
+                if parameters.recognise(word) is not None:
+                    return index
+            except OSError:
+                continue  # it is an input that can't be read, which its key will say
+    return None
+
+
+def _with_changes(
+    file: _File, words: list[str], place: int, folder: str, take_values: bool, label: str | None
+) -> tuple[list[str], int, Meaning]:
+    """Return the words without values, and with a changed copy in the place of the parameter file."""
+    try:
+        chosen = file.parsed()
+    except ParameterError:
+        meaning = file.meaning()
+        _refuse_values(words, meaning, take_values)
+        return words, place, meaning
+    places = [i for i in range(len(words)) if take_values and i != place and _is_for(chosen, words, i)]
+    values = [_split(words[index]) for index in places]
+    kept = [word for index, word in enumerate(words) if index not in places]
+    place -= sum(1 for index in places if index < place)
+    unknown = [name for name, _ in values if name not in chosen]
+    changed = chosen
+    for name, value in values:
+        changed = changed.with_value(name, value)
+    if label is not None:
+        changed = parameters.from_bytes(changed.to_bytes(), file.path)
+        changed.update({"sumatra_label": label})  # exactly: a label such as 2026 is no number
+    if str(changed) != str(chosen):
+        copy = os.path.join(folder, os.path.basename(file.path))
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        write_atomically(copy, changed.to_bytes())
+        kept[place] = copy
+    meaning = file.meaning(changed, [name for name, _ in values])
+    warnings = (*(f"{name} isn't in {file.path}; it was added" for name in unknown), *meaning.warnings)
+    return kept, place, replace(meaning, warnings=warnings)
 
 
 def _is_value(word: str) -> bool:
@@ -130,23 +193,13 @@ def _is_for(chosen: ParameterSet, words: Sequence[str], index: int) -> bool:
     return _split(words[index])[0] in chosen or index == 0 or not words[index - 1].startswith("-")
 
 
-def _refuse_values(words: Sequence[str], findings: Sequence[Finding], wanted: bool) -> None:
+def _refuse_values(words: Sequence[str], meaning: Meaning, wanted: bool) -> None:
     """Raise `ParameterError` if values are given for a file that can't be read: the run would not be what was asked."""
     values = [word for word in words if _is_value(word)] if wanted else []
     if values:
         raise ParameterError(
-            f"{values[0]} can't be set: {findings[0].message}", "mend the file; or run it as it is: smt run --plain …"
+            f"{values[0]} can't be set: {meaning.warnings[0]}", "mend the file; or run it as it is: smt run --plain …"
         )
-
-
-def _with_values(
-    chosen: ParameterSet, values: Sequence[tuple[str, str]], path: str, warnings: list[str]
-) -> ParameterSet:
-    for name, value in values:
-        if name not in chosen:
-            warnings.append(f"{name} isn't in {path}; it was added")
-        chosen = chosen.with_value(name, value)
-    return chosen
 
 
 def _concealed(facts: Parameters, key: bytes) -> tuple[Parameters, list[str]]:
@@ -170,16 +223,6 @@ def _concealed(facts: Parameters, key: bytes) -> tuple[Parameters, list[str]]:
 
     values = {name: conceal(name, value) for name, value in facts.values.items()}
     return (replace(facts, values=values, content=content) if hidden else facts), hidden
-
-
-def _kept(path: str, store: ContentStore) -> str | None:
-    try:
-        if os.path.getsize(path) > _LARGEST_OPAQUE:
-            return None
-        with open(path, "rb") as file:
-            return store.put(file.read())
-    except OSError:
-        return None
 
 
 def _files(words: Sequence[str], place: int | None, not_inputs: frozenset[str]) -> tuple[str, ...]:

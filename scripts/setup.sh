@@ -57,6 +57,18 @@ case $profile in
     test | check) command -v strace >/dev/null 2>&1 || [ "$(id -u)" != 0 ] || install strace ;;
 esac
 
+# Where tests may not be skipped, what they need is installed: programs here, Python packages below.
+for name in $(printf '%s' "${SMT_TEST_REQUIRE:-}" | tr ',' ' '); do
+    case $name in
+        pdflatex) packages="texlive-latex-base texlive-latex-recommended" ;;
+        ip) packages=iproute2 ;;
+        bash | fish | gcc | strace | zsh) packages=$name ;;
+        *) continue ;;
+    esac
+    # shellcheck disable=SC2086
+    command -v "$name" >/dev/null 2>&1 || install --no-install-recommends $packages
+done
+
 case $profile in
     demo) set -- -e . -r examples/izhikevich/requirements.txt ;;
     test) set -- -e '.[test]' ;;

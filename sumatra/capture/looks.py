@@ -46,7 +46,9 @@ _TO_CHANGE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 class _Process:
     """One process that has been met."""
 
-    __slots__ = ("checked", "elsewhere", "epoch", "hidden", "image", "index", "memory", "movers", "pid", "seen", "start")
+    __slots__ = (
+        "checked", "elsewhere", "epoch", "hidden", "image", "index", "memory", "movers", "pid", "seen", "start"
+    )
 
     def __init__(self, index: int, pid: int, start: bytes, image: tuple[bytes, ...]) -> None:
         self.index = index

@@ -564,7 +564,7 @@ def test_a_star_at_the_beginning_of_a_line_of_a_latex_table_is_text() -> None:
     assert "\n{}*starred" in text_of("latex", [record_of("*starred")], "table")
 
 
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="there is no LaTeX here")
+@pytest.mark.needs("pdflatex")
 @pytest.mark.parametrize("mode", MODES)
 def test_latex_takes_what_we_write(mode: str, tmp_path: Path) -> None:
     records = [*some_records(), *map(record_of, HOSTILE)]

@@ -38,6 +38,10 @@ _MOST_ARGUMENTS = 4096
 #: Flags of opening that tell one way of using a file from another.
 _TELLING = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_EXCL | os.O_NOFOLLOW
 
+#: What is read again and again by every process and doesn't change meanwhile.
+_SYSTEM = (b"/usr/", b"/lib/", b"/lib64/", b"/etc/", b"/bin/", b"/sbin/")
+_PACKAGE = b"-packages/"
+
 _ORDER = sys.byteorder
 
 _TO_CHANGE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -62,6 +66,10 @@ class _Process:
         self.movers: set[int] = set()  #: threads that are changing the current folder
         self.elsewhere = False  #: its root isn't ours
         self.hidden = False  #: its memory can't be read
+
+
+class _KeptOut(Exception):
+    """The process doesn't let others look at it."""
 
 
 class _Facts(NamedTuple):
@@ -97,6 +105,8 @@ class Looks:
         self._threads: dict[int, _Process] = {}
         self._width = 8  #: bytes of an address
         self._epoch = 0  #: grows with each change of which names there are
+        self._installed: set[tuple[int, bytes]] = set()  #: names of the system and of packages, as in `_Process.seen`
+        self._installed_since = 0.0
         self._root = _identity(b"/proc/self")
         self._actions = {
             "open": self._open, "open2": self._open2, "mknod": self._mknod, "rename": self._rename, "link": self._link,
@@ -122,7 +132,10 @@ class Looks:
         if process.movers and thread in process.movers:
             process.movers.discard(thread)
             process.seen.clear()
-        self._actions[call.kind](process, thread, call, arguments)
+        try:
+            self._actions[call.kind](process, thread, call, arguments)
+        except _KeptOut:
+            self._hide(process)
 
     def forget(self) -> None:
         """Know nothing of any process."""
@@ -142,9 +155,13 @@ class Looks:
     def _meet(self, thread: int) -> _Process:
         if len(self._processes) >= _MOST_PROCESSES or len(self._threads) >= _MOST_THREADS:
             self.forget()
-        process = self._process(_group_of(thread))
+        known = self._threads.get(thread)
+        process = self._process(thread if known and known.pid == thread else _group_of(thread))
         self._threads[thread] = process
         process.checked = time.monotonic()
+        if process.checked - self._installed_since > _FRESH:
+            self._installed.clear()
+            self._installed_since = process.checked
         process.seen.clear()
         if process.memory >= 0:
             os.close(process.memory)
@@ -157,11 +174,16 @@ class Looks:
             process.memory = os.open(b"/proc/%d/mem" % process.pid, os.O_RDONLY | os.O_CLOEXEC)
             process.hidden = False
         except PermissionError:
-            if not process.hidden:
-                self._tell(process, b"hidden", _link(b"/proc/%d/exe" % process.pid))
-            process.hidden = True
+            self._hide(process)
         self._confirm()
         return process
+
+    def _hide(self, process: _Process) -> None:
+        """Look at this process no more, until it becomes another program: it keeps others out."""
+        if not process.hidden:
+            exe = _link(b"/proc/%d/exe" % process.pid) or _read(b"/proc/%d/comm" % process.pid, 64).rstrip(b"\n")
+            self._tell(process, b"hidden", exe)
+        process.hidden = True
 
     def _process(self, pid: int) -> _Process:
         """Return the process *pid*, written down if it is a new one or has become another program."""
@@ -238,6 +260,10 @@ class Looks:
             raise OSError("looking there could block us for ever")
         try:
             file = os.open(place, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+        except PermissionError:
+            if place.startswith(b"/proc/") and not _link(b"/".join(place.split(b"/", 4)[:3]) + b"/cwd"):
+                raise _KeptOut from None
+            return None
         except OSError:
             return None
         try:
@@ -270,14 +296,25 @@ class Looks:
         name = self._text(process, arguments[call.name])
         folder = _signed(arguments[call.folder]) if call.folder >= 0 else _AT_FDCWD
         key = (flags, name)
-        if key in process.seen:
+        if key in process.seen or (key in self._installed and not process.elsewhere):
             return
+        if (
+            name[:1] == b"/" and (name.startswith(_SYSTEM) or _PACKAGE in name)
+            and not flags & _TO_CHANGE and not process.elsewhere
+        ):
+            self._remember_installed(key)
         if self._opened(process, self._place(process, thread, folder, name), flags) and (
             name[:1] == b"/" or (folder == _AT_FDCWD and not process.movers)
         ):
             if len(process.seen) >= _MOST_SEEN:
                 process.seen.clear()
             process.seen.add(key)
+
+    def _remember_installed(self, key: tuple[int, bytes]) -> None:
+        """Don't look at this file again for a second, whoever reads it: there is one answer for the whole run."""
+        if len(self._installed) >= _MOST_SEEN:
+            self._installed.clear()
+        self._installed.add(key)
 
     def _open2(self, process: _Process, thread: int, call: Call, arguments: tuple[int, ...]) -> None:
         name = self._text(process, arguments[call.name])

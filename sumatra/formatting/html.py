@@ -31,6 +31,7 @@ tbody tr:last-child > * { border-bottom: 0; }
 tbody tr:hover > * { background: var(--band); }
 tbody th { font-weight: 600; white-space: nowrap; }
 td { min-width: 4rem; max-width: 26rem; overflow-wrap: break-word; }
+td:not(.near, .number, :empty) { min-width: 9rem; }
 td.near { white-space: nowrap; }
 td.number { text-align: right; white-space: nowrap; }
 section { border: 1px solid var(--line); border-radius: 8px; padding: 1rem 1.25rem; margin: 0 0 1.25rem; }

@@ -21,7 +21,9 @@ SMT = ROOT / "bin" / "smt"
 
 #: Writes down the words that it is given; completion itself is left to smt.
 STAND_IN = f"""\
-#!{sys.executable}
+#!/bin/sh
+'''exec' '{sys.executable}' "$0" "$@"
+' '''
 import json, os, sys
 if sys.argv[1:2] == ["completion"]:
     os.execv("{SMT}", ["{SMT}", *sys.argv[1:]])

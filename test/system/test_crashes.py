@@ -104,15 +104,15 @@ def test_a_full_disk_is_said_and_the_program_is_not_hurt(tmp_path, smt):
     """On a file system of 1.5 MB, a program fills what is left; it ends as it would, and its record is there."""
     script = f"""
 set -e
-mount -t tmpfs -o size=1500k none {tmp_path}
-cd {tmp_path}
-{SMT[0]} {SMT[1]} init Small
+mount -t tmpfs -o size=1500k none '{tmp_path}'
+cd '{tmp_path}'
+'{SMT[0]}' '{SMT[1]}' init Small
 set +e
-{SMT[0]} {SMT[1]} run -l full -- sh -c 'cat /dev/zero > Data/big 2>/dev/null; exit 5'
+'{SMT[0]}' '{SMT[1]}' run -l full -- sh -c 'cat /dev/zero > Data/big 2>/dev/null; exit 5'
 echo "status $?"
 rm -f Data/big
-{SMT[0]} {SMT[1]} list -T
-{SMT[0]} {SMT[1]} run -l after -- echo works
+'{SMT[0]}' '{SMT[1]}' list -T
+'{SMT[0]}' '{SMT[1]}' run -l after -- echo works
 """
     done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True)
     if "unshare" in done.stderr and "status" not in done.stdout:

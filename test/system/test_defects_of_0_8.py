@@ -130,7 +130,7 @@ def test_configure_changes_only_what_is_asked(project, smt):
 
 
 def test_a_run_does_not_undo_what_is_configured_meanwhile(project, smt):
-    smt("run", "--", "sh", "-c", f"{sys.executable} {ROOT / 'bin' / 'smt'} configure --description=meanwhile")
+    smt("run", "--", "sh", "-c", f"'{sys.executable}' '{ROOT / 'bin' / 'smt'}' configure --description=meanwhile")
     assert "meanwhile" in smt("info").out
 
 
@@ -213,7 +213,7 @@ def test_an_ended_reader_is_no_traceback(project, smt):
     for number in range(3):
         smt("run", "--", "echo", str(number))
     done = subprocess.run(
-        f"{ROOT / 'bin' / 'smt'} list -l | head -1", shell=True, capture_output=True, text=True
+        f"'{ROOT / 'bin' / 'smt'}' list -l | head -1", shell=True, capture_output=True, text=True
     )
     assert done.stderr == "" and re.match(r"\S", done.stdout)
 

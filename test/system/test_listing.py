@@ -378,8 +378,8 @@ def test_tables_fit_the_terminal(notebook):
 def test_a_reader_that_has_enough_ends_a_list(notebook):
     for words in ("-l", "-T", "--json"):
         done = subprocess.run(
-            f"{SMT[0]} {SMT[1]} list {words} | head -1; echo ${{PIPESTATUS[0]}}", shell=True, executable="/bin/bash",
-            capture_output=True, text=True, check=True,
+            f"'{SMT[0]}' '{SMT[1]}' list {words} | head -1; echo ${{PIPESTATUS[0]}}",
+            shell=True, executable="/bin/bash", capture_output=True, text=True, check=True,
         )
         assert done.stderr == ""
         assert done.stdout.splitlines()[1] in ("0", "141")

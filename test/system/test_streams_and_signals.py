@@ -26,6 +26,7 @@ import sumatra
 LAUNCH = """\
 import json, os, resource, sys
 from sumatra.errors import LaunchError
+from sumatra.facts import as_dict
 from sumatra.launch import Plan, get_launcher
 from sumatra.launch.supervise import exit_as
 

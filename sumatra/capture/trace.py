@@ -26,7 +26,7 @@ call, in decimal.  Names are absolute and free of symbolic links.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sumatra.errors import NewerFormat
@@ -115,19 +115,28 @@ def kind_of(beginning: bytes) -> tuple[str, float]:
     return words[2].decode("ascii", "replace"), float(words[3])
 
 
-def records(data: bytes) -> Iterator[Record]:
-    """Yield the records of the whole log *data*; one that was cut off at the end is left out."""
-    texts = data.split(b"\0")
-    end = len(texts) - 1  # what comes after the last NUL isn't whole
-    place = 1
-    while place < end:
-        kind, *head = texts[place].split(b" ")
-        place += 1
-        count = int(head[2]) + 1 if kind == b"x" else _NAMES.get(kind, 0)
-        if place + count > end:
-            return
-        yield Record(kind.decode("ascii", "replace"), head, texts[place : place + count])
-        place += count
+def records(pieces: Iterable[bytes]) -> Iterator[Record]:
+    """Yield the records of the log whose content comes in *pieces*; one that was cut off at the end is left out."""
+    texts: list[bytes] = []
+    rest = b""
+    place = 1  # after the first text of the file
+    for piece in pieces:
+        texts += (rest + piece).split(b"\0")
+        rest = texts.pop()  # what comes after the last NUL isn't whole
+        while (end := _end_of_record(texts, place)) <= len(texts):
+            kind, *head = texts[place].split(b" ")
+            yield Record(kind.decode("ascii", "replace"), head, texts[place + 1 : end])
+            place = end
+        del texts[:place]
+        place = 0
+
+
+def _end_of_record(texts: Sequence[bytes], place: int) -> int:
+    """Return where the record that begins at *place* ends; more than there is if it isn't whole."""
+    if place >= len(texts):
+        return len(texts) + 1
+    kind, *head = texts[place].split(b" ", 4)
+    return place + 1 + (int(head[2]) + 1 if kind == b"x" else _NAMES.get(kind, 0))
 
 
 def cut(name: bytes) -> tuple[bytes, bytes]:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_at_a_terminal_a_label_alone_opens_the_editor(notebook, fact):
 
 
 def test_without_standard_input_comments_are_taken_all_the_same(notebook, fact):
-    done = subprocess.run(f"{' '.join(SMT)} comment one <&-", shell=True, capture_output=True, text=True)
+    done = subprocess.run(f"{shlex.join(SMT)} comment one <&-", shell=True, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert fact("last", "outcome") == "one"
 

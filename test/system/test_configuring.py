@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -155,7 +156,8 @@ def test_a_store_that_cannot_be_written_is_not_changed_to(project, smt):
 
 
 def test_the_store_is_not_changed_while_something_is_running(project, smt):
-    said = smt("run", "-q", "-l", "busy", "--", "sh", "-c", f"sleep 0.3; {' '.join(SMT)} configure --store=new.sqlite")
+    command = f"sleep 0.3; {shlex.join(SMT)} configure --store=new.sqlite"
+    said = smt("run", "-q", "-l", "busy", "--", "sh", "-c", command)
     assert said.status == 2
     assert "busy is still running" in said.err
     assert settings(project).get("record_store", ".smt/records.sqlite") == ".smt/records.sqlite"

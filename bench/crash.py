@@ -1,7 +1,7 @@
 """Kill ``smt run`` at each of its system calls, and count the records that are lost: there must be none.
 
-``python bench/crash.py [STEP]`` goes through every STEP-th point (default 1) and prints a line per kind of call and
-the sum.  strace does the killing: ``--inject=CALL:signal=KILL:when=N``.  A run whose program was started has to be on
+``python bench/crash.py [STEP [CALL …]]`` goes through every STEP-th point (default 1) of each kind of call, or of those
+named, and prints a line per kind and the sum.  strace does the killing: ``--inject=CALL:signal=KILL:when=N``.  A run whose program was started has to be on
 record afterwards, and nothing of it may need the user's help.
 """
 
@@ -110,7 +110,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as top:
         folder = Path(top) / "crash"
         scene(folder)
-        for call in CALLS:
+        for call in sys.argv[2:] or CALLS:
             outcomes = list(points(folder, call, step))
             bad = [outcome for outcome in outcomes if outcome.lost or outcome.trouble]
             after, gone = sum(o.started for o in outcomes), sum(o.lost for o in outcomes)

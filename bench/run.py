@@ -130,7 +130,7 @@ def at_once(scratch: Path, quick: bool) -> Iterator[Figure]:
 def is_right(record: "Record", data: bytes, folder: Path) -> bool:  # noqa: F821
     """Tell whether *record* says what really happened: what the run wrote is there, and nobody else's unmarked."""
     number = record.command[-1]
-    own = hashlib.sha256(data + number.encode()).hexdigest()
+    own = "sha256:" + hashlib.sha256(data + number.encode()).hexdigest()
     found = {os.path.basename(key.path): key for key in record.output_data}
     mine = found.pop(f"r_{number}.dat", None)
     honest = all("shared" in key.flags for key in found.values())

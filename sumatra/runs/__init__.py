@@ -8,6 +8,7 @@ written to the run folder, so that whatever kills us, no run is lost (`taking_in
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -104,9 +105,10 @@ def execute(request: Request, workshop: Workshop) -> Done:
 
     Raises a `SumatraError` only if the program was not started; from then on troubles are findings in the record.
     """
-    launcher = get_launcher(request.launch_mode.name, request.launch_mode.options)
-    around = _look_around(request, workshop)
-    with workshop.open_store(_PATIENCE) as store:
+    with _Looking(request, workshop) as looking, workshop.open_store(_PATIENCE) as store:
+        # While git is asked, we load what starts programs and keeps records.
+        launcher = get_launcher(request.launch_mode.name, request.launch_mode.options)
+        around = looking.found()
         folder = _claim(request, workshop, store, around.now)
     shadow: Shadow | None = None
     try:
@@ -141,6 +143,34 @@ def execute(request: Request, workshop: Workshop) -> Done:
             ) from error
         raise
     return _collect(request, workshop, folder, shadow, ended, data, before, crowd)
+
+
+class _Looking:
+    """`_look_around` in a thread of its own, which mostly waits for other programs."""
+
+    def __init__(self, request: Request, workshop: Workshop) -> None:
+        self._found: _Around | BaseException | None = None
+        self._thread = threading.Thread(target=self._look, args=(request, workshop), name="looking")
+
+    def __enter__(self) -> "_Looking":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+
+    def _look(self, request: Request, workshop: Workshop) -> None:
+        try:
+            self._found = _look_around(request, workshop)
+        except BaseException as error:  # noqa: BLE001  it is raised again where it is asked for
+            self._found = error
+
+    def found(self) -> _Around:
+        """Return what was found, or raise what went wrong."""
+        self._thread.join()
+        if isinstance(self._found, _Around):
+            return self._found
+        raise self._found or AssertionError("the thread has ended without a result")
 
 
 def _look_around(request: Request, workshop: Workshop) -> _Around:

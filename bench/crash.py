@@ -1,8 +1,8 @@
 """Kill ``smt run`` at each of its system calls, and count the records that are lost: there must be none.
 
 ``python bench/crash.py [STEP [CALL …]]`` goes through every STEP-th point (default 1) of each kind of call, or of those
-named, and prints a line per kind and the sum.  strace does the killing: ``--inject=CALL:signal=KILL:when=N``.  A run whose program was started has to be on
-record afterwards, and nothing of it may need the user's help.
+named, and prints a line per kind and the sum.  strace does the killing: ``--inject=CALL:signal=KILL:when=N``.  A run
+whose program was started has to be on record afterwards, and nothing of it may need the user's help.
 """
 
 import json

@@ -1,0 +1,95 @@
+"""Which of the files that a run touched are data: neither the system's, nor a package's, nor code, nor ours."""
+
+import os
+from collections.abc import Callable, Iterable
+
+from sumatra.capture.accesses import FileAccess, Program
+
+__all__ = [
+    "CACHE", "CODE", "DATA", "OWN", "PACKAGE", "SYSTEM", "classify", "inputs", "is_below", "outputs", "prefixes",
+]
+
+SYSTEM, PACKAGE, CODE, OWN, CACHE, DATA = "system", "package", "code", "own", "cache", "data"
+
+_SYSTEM = (
+    "/bin", "/boot", "/dev", "/etc", "/gnu/store", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/proc", "/run",
+    "/sbin", "/snap", "/sys", "/usr", "/var/cache", "/var/lib",
+)
+
+#: Folders that hold installed packages wherever they are.
+_PACKAGES = frozenset({"site-packages", "dist-packages", "node_modules", "conda-meta"})
+
+#: What an interpreter keeps for itself beside the code.
+_CACHES = frozenset({"__pycache__", ".ipynb_checkpoints"})
+
+
+def classify(
+    path: str,
+    root: str,
+    version_controlled: Callable[[str], bool] = lambda path: False,
+    *,
+    packages: Iterable[str] = (),
+    own: Iterable[str] = (),
+    home: str = "",
+) -> str:
+    """Return what kind of file *path* is: ``system``, ``package``, ``code``, ``own``, ``cache`` or ``data``.
+
+    *root* is the project's folder: what lies in it isn't the system's, wherever it is.  *version_controlled* tells
+    which files the code's repository knows; *packages* are folders of interpreters and environments (see `prefixes`),
+    *own* those that belong to Sumatra besides ``.smt``, and *home* is the user's.  All names are absolute.
+    """
+    parts = path.split("/")
+    if ".smt" in parts or any(is_below(path, folder) for folder in own):
+        return OWN
+    if not _PACKAGES.isdisjoint(parts) or any(is_below(path, folder) for folder in packages):
+        return PACKAGE
+    inside = is_below(path, root)
+    if not inside and any(is_below(path, folder) for folder in _SYSTEM):
+        return SYSTEM
+    if not _CACHES.isdisjoint(parts) or (home and is_below(path, os.path.join(home, ".cache"))):
+        return CACHE
+    if ".git" in parts or version_controlled(path):
+        return CODE
+    return DATA
+
+
+def inputs(files: Iterable[FileAccess], kind: Callable[[str], str]) -> list[FileAccess]:
+    """Return those of *files* whose content from before the run was read, and that are data; *kind* is `classify`."""
+    return [file for file in files if file.read and not file.executed and kind(file.path) == DATA]
+
+
+def outputs(files: Iterable[FileAccess], kind: Callable[[str], str]) -> list[FileAccess]:
+    """Return those of *files* that the run has made or changed and that are still there.
+
+    Files under version control count too when they were changed, as results that are kept in the repository are.
+    """
+    return [file for file in files if file.written and kind(file.path) in (DATA, CODE) and "/.git/" not in file.path]
+
+
+def prefixes(programs: Iterable[Program], home: str = "") -> list[str]:
+    """Return the folders of interpreters and environments that *programs* were run from, as *packages* for `classify`.
+
+    These are the folders above a ``bin`` with a program of the run that look like an environment: of Python, Conda, R
+    or Julia.  The file system's root, ``/usr`` and *home* are none.
+    """
+    found: dict[str, None] = {}
+    for program in programs:
+        for path in {program.path, os.path.abspath(program.arguments[0]) if program.arguments else ""}:
+            folder, last = os.path.split(os.path.dirname(path))
+            if last == "bin" and folder not in ("/", "/usr", "/usr/local", home) and _is_environment(folder):
+                found[folder] = None
+    return list(found)
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Tell whether *path* is *folder* or in it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _is_environment(folder: str) -> bool:
+    if any(os.path.exists(os.path.join(folder, name)) for name in ("pyvenv.cfg", "conda-meta", "share/julia", "lib/R")):
+        return True
+    try:
+        return any(name.startswith("python3") for name in os.listdir(os.path.join(folder, "lib")))
+    except OSError:
+        return False

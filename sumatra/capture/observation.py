@@ -1,0 +1,217 @@
+"""Observe what a program and all that it starts read, write and run.
+
+::
+
+    observer = begin(log_path)
+    pid = observer.spawn(path, words, environment, descriptors, mask)
+    os.wait4(pid, 0)
+    observed = observer.finish()
+
+The log is written by another process, as it happens; `read` tells what is in it, also of a run whose watcher was
+killed.  ``doc/explanation/observation.rst`` says how each method works and what it can't see.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sumatra.capture.accesses import FileAccess, Program, Seen, follow
+from sumatra.capture.starting import NotPossible, spawn
+from sumatra.capture.trace import kind_of, records
+from sumatra.errors import UsageError
+from sumatra.records import Finding
+
+__all__ = ["METHODS", "FileAccess", "Observed", "Observer", "Program", "begin", "read"]
+
+#: Best first.
+METHODS = ("notify", "strace", "none")
+
+_PORTION = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was seen of one run."""
+
+    method: str  #: ``notify``, ``strace`` or ``none``
+    files: tuple[FileAccess, ...] = ()
+    processes: tuple[Program, ...] = ()
+    folders: tuple[str, ...] = ()  #: that were made and are there at the end
+    findings: tuple[Finding, ...] = ()
+
+
+class _Method(Protocol):
+    """What each method promises."""
+
+    @property
+    def method(self) -> str: ...
+
+    def spawn(
+        self, path: str, words: Sequence[str], environment: Mapping[str, str], descriptors: Mapping[int, int],
+        mask: Iterable[int],
+    ) -> int:
+        """Start the program, as our child; raise `NotPossible` before anything of it has run."""
+
+    def close(self) -> None:
+        """Free what `spawn` would have needed."""
+
+
+class _Nothing:
+    """The method of not observing."""
+
+    method = "none"
+
+    def spawn(
+        self, path: str, words: Sequence[str], environment: Mapping[str, str], descriptors: Mapping[int, int],
+        mask: Iterable[int],
+    ) -> int:
+        return spawn(path, words, environment, descriptors, mask)
+
+    def close(self) -> None:
+        pass
+
+
+class Observer:
+    """Starts one program, and tells afterwards what it did."""
+
+    def __init__(self, log_path: str, method: str) -> None:
+        self._log_path = log_path
+        self._remaining = list(METHODS) if method == "auto" else [method]
+        self._reasons: list[tuple[str, str]] = []
+        self._way = self._next()
+
+    @property
+    def method(self) -> str:
+        """The method that is used; it may still become another until the program was started."""
+        return self._way.method
+
+    @property
+    def reasons(self) -> tuple[tuple[str, str], ...]:
+        """The better methods that could not be used, each with the reason."""
+        return tuple(self._reasons)
+
+    def spawn(
+        self, path: str, words: Sequence[str], environment: Mapping[str, str], descriptors: Mapping[int, int],
+        mask: Iterable[int],
+    ) -> int:
+        """Start the program at *path* with the arguments *words*, and return its pid; it is our child.
+
+        *descriptors* says what its standard streams are (its number: ours); what it doesn't say is inherited.  *mask*
+        is the set of signals that it begins with blocked.  A file without ``#!`` is run by ``/bin/sh``.  Raises
+        `OSError` or `ValueError` as `os.posix_spawn` does, and `UsageError` if the method that was asked for can't be
+        used.
+        """
+        mask = set(mask)
+        while True:
+            try:
+                return self._way.spawn(path, words, environment, descriptors, mask)
+            except NotPossible as reason:
+                self._reasons.append((self.method, str(reason)))
+                self._way = self._next()
+
+    def finish(self) -> Observed:
+        """Return what was seen until now; to be called when the program has ended."""
+        self._way.close()
+        return read(self._log_path, self._reasons) if self.method != "none" else Observed(
+            "none", findings=_weaker("none", self._reasons)
+        )
+
+    def close(self) -> None:
+        """Observe nothing after all: the program was not started."""
+        self._way.close()
+
+    def _next(self) -> _Method:
+        while self._remaining:
+            method = self._remaining.pop(0)
+            try:
+                return _ways()[method](self._log_path)
+            except NotPossible as reason:
+                self._reasons.append((method, str(reason)))
+        method, why = self._reasons[-1]
+        raise UsageError(f"the program can't be observed by the method {method}: {why}", "smt configure --trace=auto")
+
+
+def begin(log_path: str, method: str = "auto") -> Observer:
+    """Return an observer that will write to *log_path*.
+
+    *method* is one of `METHODS`, or ``auto`` for the best that can be used.  Raises `UsageError` if the one that was
+    asked for can't be.
+    """
+    if method != "auto" and method not in METHODS:
+        raise UsageError(f"there is no method {method!r} to observe programs", f"take auto, {', '.join(METHODS)}")
+    return Observer(log_path, method)
+
+
+def read(log_path: str, reasons: Sequence[tuple[str, str]] = ()) -> Observed:
+    """Return what the log at *log_path* tells, with one look at how things are now.
+
+    *reasons* are better methods with why they could not be used.  Raises `NewerFormat` if it isn't a log of this
+    version, and `OSError` if it can't be read.
+    """
+    with open(log_path, "rb") as file:
+        method, time = kind_of(file.read(100))
+        file.seek(0)
+        if method == "strace":
+            from sumatra.capture.strace import translate
+
+            seen = follow(translate(file.read()), since=int(time * 1e9))
+        else:
+            seen = follow(records(iter(lambda: file.read(_PORTION), b"")))
+    findings = (*_weaker(method, reasons), *_findings(seen))
+    return Observed(method, seen.files, seen.programs, seen.folders, findings)
+
+
+def _ways() -> dict[str, Callable[[str], _Method]]:
+    def notify(log_path: str) -> _Method:
+        from sumatra.capture import notify
+
+        return notify.begin(log_path)
+
+    def strace(log_path: str) -> _Method:
+        from sumatra.capture import strace
+
+        return strace.begin(log_path)
+
+    return {"notify": notify, "strace": strace, "none": lambda log_path: _Nothing()}
+
+
+def _weaker(method: str, reasons: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
+    why = "; ".join(f"{name}: {reason}" for name, reason in reasons)
+    if method == "none":
+        return (Finding("not-observed", f"what the program read and wrote was not observed ({why or 'as asked for'})"),)
+    if reasons:
+        message = f"the program was observed by {method}, because a better way was closed ({why})"
+        return (Finding("observed-otherwise", message),)
+    return ()
+
+
+#: What to say of each code; {} is the program or the file.
+_SENTENCES = {
+    "io-uring": "{} used io_uring; files that it opened that way were not seen",
+    "opened-by-handle": "{} opened files by handle and not by name; these were not seen",
+    "hidden": "{} keeps others from looking at it; the files that it opened were not seen",
+    "other-root": "{} ran in a container or root folder of its own; names of files are as they were in there",
+    "served": "files in {} were not looked at, because looking at them took for ever",
+    "observer-killed": "what observed the run was killed and another took over; a file may be missing",
+    "log-lost": "the list of files could not be written to the end; is the disk full?",
+}
+
+
+def _findings(seen: Seen) -> list[Finding]:
+    found = [
+        Finding(code, _SENTENCES[code].format(os.path.basename(detail) if code != "served" else detail))
+        for code, detail in seen.notes if code in _SENTENCES
+    ]
+    if not seen.privileged:
+        powerless = {os.path.basename(program.path) for program in seen.programs if program.privileged}
+        powerless |= {os.path.basename(detail) for code, detail in seen.notes if code == "has-capabilities"}
+        found += [
+            Finding(
+                "privileges-withheld",
+                f"{name} ran without the privileges that it has by itself, because the run was observed",
+                "smt configure --trace=none",
+            )
+            for name in sorted(powerless)
+        ]
+    return found

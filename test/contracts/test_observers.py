@@ -416,7 +416,7 @@ def test_when_smt_is_killed_the_program_goes_on_and_is_seen(tmp_path: Path, also
     if also_the_observer:
         os.kill(watchers(Path("log"))[-1], signal.SIGKILL)
     Path("go").touch()
-    wait_until(Path("done").exists, "it didn't end")
+    wait_until(lambda: Path("done").exists() and Path("done").read_text() != "", "it didn't end")
     assert Path("done").read_text() == "0\n"
     observed = observation.read("log")
     assert "in" in read(observed)

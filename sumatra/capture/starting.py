@@ -1,5 +1,6 @@
 """Start a program, unobserved; and what all ways of starting it have in common."""
 
+import errno
 import os
 import signal
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +38,7 @@ def spawn(
     try:
         return start(path, list(words))
     except OSError as error:
-        if error.errno != 8 or is_binary(path):  # ENOEXEC
+        if error.errno != errno.ENOEXEC or is_binary(path):
             raise
         script = path if "/" in path else f"./{path}"
         return start("/bin/sh", ["/bin/sh", script, *words[1:]])

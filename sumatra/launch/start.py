@@ -1,20 +1,17 @@
 """Find a program as shells do, and start it.
 
-This is the only place where the user's program is started: a list of words, no shell, and the environment, signal
-dispositions and descriptors that it would have had without us.
+It is started from a list of words, by no shell, with the environment, signal dispositions and descriptors that it
+would have had without us.
 """
 
 import errno
 import os
-import signal
 from collections.abc import Iterable, Mapping, Sequence
 
+from sumatra.capture import starting
 from sumatra.errors import LaunchError
 
 __all__ = ["locate", "spawn"]
-
-#: Python ignores these when it starts, and what is ignored would be inherited.
-_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 #: Troubles of the machine, not of the program.
 _SHORT_OF = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
@@ -66,21 +63,8 @@ def spawn(
     the set of signals that the program begins with blocked.  A file without ``#!`` is run by ``/bin/sh``.  Raises
     `LaunchError`.
     """
-    actions = [(os.POSIX_SPAWN_DUP2, ours, its) for its, ours in descriptors.items()]
-
-    def start(path: str, words: list[str]) -> int:
-        return os.posix_spawn(
-            path, words, environment, file_actions=actions, setsigmask=mask, setsigdef=_IGNORED_BY_PYTHON
-        )
-
     try:
-        try:
-            return start(path, list(words))
-        except OSError as error:
-            if error.errno != errno.ENOEXEC or _is_binary(path):
-                raise
-            script = path if "/" in path else f"./{path}"
-            return start("/bin/sh", ["/bin/sh", script, *words[1:]])
+        return starting.spawn(path, words, environment, descriptors, mask)
     except ValueError as error:
         raise LaunchError(f"{words[0]} can't be started: {error}") from error
     except OSError as error:
@@ -99,12 +83,6 @@ def _not_executable(path: str) -> LaunchError:
     return LaunchError(
         f"{path} isn't executable", f"chmod +x {path}, or put the program that interprets it in front", 126
     )
-
-
-def _is_binary(path: str) -> bool:
-    """Whether the first line holds a NUL, by which shells tell programs of another machine from scripts."""
-    with open(path, "rb") as file:
-        return b"\0" in file.read(256).partition(b"\n")[0]
 
 
 def _explain(name: str, error: OSError) -> LaunchError:

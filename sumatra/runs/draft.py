@@ -11,8 +11,6 @@ __all__ = ["Draft"]
 
 _FIELDS = frozenset(entry.name for entry in fields(Record))
 
-_OWN = ("_record", "_datastore", "_changes")
-
 
 class Draft:
     """A record in the making: its fields can be set until `Project.add_record` keeps it.

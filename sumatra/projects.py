@@ -375,10 +375,13 @@ class Project:
 
         Code, machine and user are those of now.  *parameters* is a parameter set or a mapping.
         """
+        from sumatra import programs
         from sumatra.runs import new_label
         from sumatra.runs.draft import Draft
         from sumatra.runs.scripts import begin
 
+        if version != "current" or repository != "default" or launch_mode != "default":
+            raise UsageError("a script's own record is of the current code, started as it was", "leave those out")
         chosen = self.settings
         if timestamp_format != "default":
             chosen = replace(chosen, timestamp_format=timestamp_format)
@@ -390,6 +393,10 @@ class Project:
             parameters=parameters_of(parameters), main_file=None if main_file == "default" else main_file,
             script_arguments=script_args, reason=reason or "", input_data=tuple(input_data),
         )
+        if executable != "default":
+            record = replace(record, executable=programs.get_executable(str(getattr(executable, "path", executable))))
+        if diff:
+            record = replace(record, diff=diff)
         return Draft(record, self.data_store)
 
     def _has(self, label: str) -> bool:

@@ -100,3 +100,23 @@ main(build_parameters("default.param"), fail=True)
     labels = re.findall(r"^label (.+)$", done.stdout, re.MULTILINE)
     assert smt("list").out.splitlines() == labels[::-1]
     assert smt("list", "status == 'failed' and 'as asked' in outcome").out.split() == labels[1:]
+
+
+def test_what_a_script_says_of_its_record_is_kept_or_refused_and_never_passed_over(project, smt):
+    (project / "own.py").write_text('''
+from sumatra.errors import UsageError
+from sumatra.projects import load_project
+project = load_project()
+project.add_record(project.new_record(label="own", executable="sh", diff="+ a line"))
+try:
+    project.new_record(version="HEAD~1")
+except UsageError:
+    print("refused")
+''')
+    done = subprocess.run(
+        [sys.executable, "own.py"], env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True,
+    )
+    assert done.stdout == "refused\n", done.stderr
+    assert smt("view", "own", "--diff").out.strip() == "+ a line"
+    assert "Executable       : sh" in smt("view", "own").out

@@ -15,8 +15,9 @@ from typing import Any
 from sumatra.facts import fact, field
 
 __all__ = [
-    "STATUSES", "STATUS_TAGS", "Change", "Choice", "DataKey", "Dependency", "Executable", "Finding", "Parameters",
-    "Platform", "Process", "Record", "Repository", "Resources", "Stream", "new_id",
+    "STATUSES", "STATUS_TAGS", "Change", "Checkout", "Choice", "DataKey", "Dependency", "Executable", "Finding",
+    "Observation", "Parameters", "Platform", "Process", "Program", "Record", "Repository", "Resources", "Sample",
+    "Stream", "new_id",
 ]
 
 #: The states that a run can be in; the last four are final.
@@ -70,6 +71,20 @@ class Change:
     mode: str | None = None  #: as git writes it: ``100644``, ``100755``, ``120000``, ``160000``; None when deleted
     digest: str | None = None
     size: int | None = None
+
+
+@fact
+class Checkout:
+    """A working copy, other than the one of the run's own code, that files which the run loaded belong to."""
+
+    root: str
+    type: str = ""  #: name of the back-end: ``git``
+    url: str = ""  #: without secrets
+    upstream: str | None = None  #: without secrets
+    branch: str | None = None
+    version: str | None = None
+    diff: str = ""
+    changes: tuple[Change, ...] = ()
 
 
 @fact
@@ -147,8 +162,10 @@ class DataKey:
     size: int | None = None
     mimetype: str | None = None
     encoding: str | None = None
-    seen: str = ""  #: by what: ``scan``, ``argument``, ``parameter``, ``stdin``, ``stdout``
+    seen: str = ""  #: ``notify``, ``strace``, ``audit``, ``scan``, ``argument``, ``parameter``, ``stdin``, ``stdout``
     flags: tuple[str, ...] = ()
+    by: tuple[int, ...] = ()  #: which programs of the run read or wrote it: places in `Record.programs`
+    renamed_from: str | None = None  #: the name under which it was written, where that was another
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -166,9 +183,11 @@ class Dependency:
     name: str
     path: str = ""
     version: str | None = None
-    module: str = ""  #: ``python``, ``r`` …
+    module: str = ""  #: what it is a library of: ``python``, ``r``, ``debian`` …
     diff: str = ""
-    source: str | None = None
+    source: str | None = None  #: how the version was learnt
+    checkout: str | None = None  #: root of the working copy that it was loaded from; see `Record.checkouts`
+    flags: tuple[str, ...] = ()  #: ``editable``, ``changed``, ``not loaded`` (found by reading code, not by observing)
 
 
 @fact
@@ -187,6 +206,8 @@ class Platform:
     distribution: str = ""  #: as ``Debian GNU/Linux 12 (bookworm)``
     cores: int | None = None
     memory: int | None = None  #: bytes
+    processor_flags: str = ""  #: with spaces between them
+    accelerators: tuple[str, ...] = ()  #: graphics processors, each with its driver
 
 
 @fact
@@ -198,6 +219,45 @@ class Resources:
     peak_memory: int | None = None  #: bytes, of the largest single process
     read_blocks: int | None = None  #: of 512 bytes, from the disk
     written_blocks: int | None = None
+    tree_memory: int | None = None  #: bytes, the largest sum over all processes that was sampled
+    bytes_read: int | None = None  #: by system calls, whether from the disk or not
+    bytes_written: int | None = None
+    waits: int | None = None  #: voluntary context switches
+    preemptions: int | None = None  #: involuntary ones
+
+
+@fact
+class Sample:
+    """What the processes of the run used together at one moment."""
+
+    time: float  #: seconds after its start
+    memory: int | None = None  #: bytes
+    cpu: float | None = None  #: cores in use since the sample before
+    processes: int | None = None
+    gpu: float | None = None  #: of all accelerators together, 1.0 being one in full use
+    gpu_memory: int | None = None  #: bytes
+
+
+@fact
+class Program:
+    """A program that a process of the run was."""
+
+    path: str
+    arguments: tuple[str, ...] = ()  #: secrets masked
+    pid: int | None = None
+    parent: int | None = None  #: place, in the same list, of the program that started it
+    started: float | None = None  #: seconds after the run's start
+    ended: float | None = None
+    exit_status: int | None = None  #: negative for a signal
+
+
+@fact
+class Observation:
+    """How the run was observed, and what that and all other capturing cost."""
+
+    method: str  #: ``notify``, ``strace``, ``audit``, ``scan`` or ``none``
+    before: float | None = None  #: seconds that went by before the program was started
+    after: float | None = None  #: seconds from its end to the saving of the record
 
 
 @fact
@@ -258,13 +318,21 @@ class Record:
     input_datastore: Choice | None = None
     input_data: tuple[DataKey, ...] = ()
     output_data: tuple[DataKey, ...] = ()
+    deleted_data: tuple[DataKey, ...] = ()  #: files from before the run that it removed
     stdout: Stream | None = None
     stderr: Stream | None = None
     stdout_stderr: str = ""  #: both as text, shortened
     dependencies: tuple[Dependency, ...] = ()
+    checkouts: tuple[Checkout, ...] = ()  #: working copies that other code was loaded from
+    locks: Mapping[str, str] = field(default_factory=_nothing)  #: ``python`` …: digest of the list of what is installed
+    programs: tuple[Program, ...] = ()  #: in order of their beginning
+    observation: Observation | None = None
     platforms: tuple[Platform, ...] = ()
     environment: Mapping[str, str] = field(default_factory=_nothing)
+    surroundings: Mapping[str, str] = field(default_factory=_nothing)  #: container, modules, BLAS and its threads …
+    seeds: Mapping[str, str] = field(default_factory=_nothing)  #: of random numbers, by the name of what gave them
     resources: Resources | None = None
+    usage: tuple[Sample, ...] = ()  #: in order of time
     user: str = ""
     repeats: str | None = None  #: label of the record that this one repeats
     parent: str | None = None  #: label of the run in which this one was started

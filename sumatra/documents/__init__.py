@@ -12,12 +12,12 @@ from typing import Any, get_args, get_origin
 from sumatra.documents.values import plain, restored
 from sumatra.errors import NewerFormat, RecordStoreError
 from sumatra.facts import fields
-from sumatra.records import STATUS_TAGS, Choice, DataKey, Parameters, Record, Repository
+from sumatra.records import STATUS_TAGS, Change, Checkout, Choice, DataKey, Parameters, Record, Repository
 
 __all__ = ["SCHEMA", "TYPES", "decode", "encode", "from_document", "to_document"]
 
 #: The number of the present shape; a document with a higher one is refused.
-SCHEMA = 1
+SCHEMA = 2
 
 #: What Sumatra 0.8 calls our back-ends and formats.
 TYPES: Mapping[str, Mapping[str, str]] = {
@@ -102,13 +102,21 @@ def to_document(record: Record) -> dict[str, Any]:
         "input_datastore": _choice_document(record.input_datastore, "datastore"),
         "input_data": [_data_key_document(key) for key in record.input_data],
         "output_data": [_data_key_document(key) for key in record.output_data],
+        "deleted_data": [_data_key_document(key) for key in record.deleted_data],
         "stdout": _fields(record.stdout),
         "stderr": _fields(record.stderr),
         "stdout_stderr": record.stdout_stderr,
         "dependencies": [_fields(dependency) for dependency in record.dependencies],
+        "checkouts": [_checkout_document(checkout) for checkout in record.checkouts],
+        "locks": dict(record.locks),
+        "programs": [plain(_fields(program)) for program in record.programs],
+        "observation": plain(_fields(record.observation)),
         "platforms": [_fields(platform) for platform in record.platforms],
         "environment": dict(record.environment),
+        "surroundings": dict(record.surroundings),
+        "seeds": dict(record.seeds),
         "resources": plain(_fields(record.resources)),
+        "usage": [plain(_fields(sample)) for sample in record.usage],
         "user": record.user,
         "repeats": record.repeats,
         "parent": record.parent,
@@ -167,14 +175,18 @@ def _record(document: Mapping[str, Any]) -> Record:
         facts["launch_mode"] = Choice(launch_mode.name, options)
     facts["datastore"] = _choice(document.get("datastore"), "datastore")
     facts["input_datastore"] = _choice(document.get("input_datastore"), "datastore")
-    for name in ("input_data", "output_data"):
+    facts["checkouts"] = tuple(_checkout(part) for part in _list(document.get("checkouts"), "checkouts"))
+    for name in ("input_data", "output_data", "deleted_data"):
         facts[name] = tuple(_data_key(key, name) for key in _list(document.get(name), name))
     facts["extra"] = {name: restored(value) for name, value in document.items() if name not in _KNOWN}
     return Record(**facts)
 
 
 def _fields(part: Any) -> dict[str, Any] | None:
-    return None if part is None else {entry.name: getattr(part, entry.name) for entry in fields(part)}
+    if part is None:
+        return None
+    values = {entry.name: getattr(part, entry.name) for entry in fields(part)}
+    return {name: list(value) if type(value) is tuple else value for name, value in values.items()}
 
 
 def _repository_document(repository: Repository | None) -> dict[str, Any] | None:
@@ -257,6 +269,10 @@ def _data_key_document(key: DataKey) -> dict[str, Any]:
         "seen": key.seen,
         "flags": list(key.flags),
     }
+    if key.by:
+        document["by"] = list(key.by)
+    if key.renamed_from is not None:
+        document["renamed_from"] = key.renamed_from
     if key.creation is not None:
         creation = _with_zone(key.creation)
         document["creation"] = creation.strftime(_MOMENT)
@@ -278,6 +294,28 @@ def _data_key(part: Any, name: str) -> DataKey:
         encoding=_text_or_none(metadata.get("encoding"), f"{name}.encoding"),
         seen=_text(part.get("seen"), f"{name}.seen"),
         flags=_words(part.get("flags"), f"{name}.flags"),
+        by=tuple(_whole(place, f"{name}.by") for place in _list(part.get("by"), f"{name}.by")),
+        renamed_from=_text_or_none(part.get("renamed_from"), f"{name}.renamed_from"),
+    )
+
+
+def _checkout_document(checkout: Checkout) -> dict[str, Any]:
+    return {**(_fields(checkout) or {}), "changes": [_fields(change) for change in checkout.changes]}
+
+
+def _checkout(part: Any) -> Checkout:
+    part = _object(part, "checkouts")
+    changes = _part_reader(Change)
+    changes = _part_reader(Change)
+    return Checkout(
+        root=_text(part.get("root"), "checkouts.root"),
+        type=_text(part.get("type"), "checkouts.type"),
+        url=_text(part.get("url"), "checkouts.url"),
+        upstream=_text_or_none(part.get("upstream"), "checkouts.upstream"),
+        branch=_text_or_none(part.get("branch"), "checkouts.branch"),
+        version=_text_or_none(part.get("version"), "checkouts.version"),
+        diff=_text(part.get("diff"), "checkouts.diff"),
+        changes=tuple(changes(each, "checkouts.changes") for each in _list(part.get("changes"), "checkouts.changes")),
     )
 
 
@@ -306,6 +344,13 @@ def _whole(value: Any, name: str) -> int:
 
 def _whole_or_none(value: Any, name: str) -> int | None:
     return None if value is None else _whole(value, name)
+
+
+def _number(value: Any, name: str) -> float:
+    found = _number_or_none(value, name)
+    if found is None:
+        raise ValueError(f"{name} is missing")
+    return found
 
 
 def _number_or_none(value: Any, name: str) -> float | None:
@@ -366,6 +411,7 @@ _SIMPLE: dict[Any, _Check] = {
     str | None: _text_or_none,
     int: _whole,
     int | None: _whole_or_none,
+    float: _number,
     float | None: _number_or_none,
     tuple[str, ...]: _words,
     Mapping[str, str]: _texts,
@@ -394,7 +440,7 @@ def _part_reader(kind: Any) -> _Check:
 
 _SPECIAL = frozenset({
     "timestamp", "tags", "repository", "parameters", "launch_mode", "datastore", "input_datastore", "input_data",
-    "output_data", "extra",
+    "output_data", "deleted_data", "checkouts", "extra",
 })
 _CHECKS = {
     name: _check_for(annotation) for name, annotation in Record.__annotations__.items() if name not in _SPECIAL

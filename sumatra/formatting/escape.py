@@ -90,7 +90,8 @@ _LATEX = {
     "_": r"\_", "~": r"\textasciitilde{}", "%": r"\%", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
     '"': r"\char34{}", "'": "'{}", "`": "`{}", "[": "{[}", "]": "{]}", "-": "-{}",  # no dash of two
     "µ": r"\ensuremath{\mu}", "±": r"\ensuremath{\pm}", "×": r"\ensuremath{\times}", "°": r"\ensuremath{^\circ}",
-    "·": r"\ensuremath{\cdot}", "…": r"\ldots{}", "–": "--", "—": "---", "‘": "`{}", "’": "'{}", "“": "``", "”": "''",
+    "·": r"\ensuremath{\cdot}", "…": r"\ldots{}", "–": r"\textendash{}", "—": r"\textemdash{}",
+    "‘": "`{}", "’": "'{}", "“": "``", "”": "''",
     "²": r"\ensuremath{^2}", "³": r"\ensuremath{^3}", "→": r"\ensuremath{\rightarrow}", "←": r"\ensuremath{\leftarrow}",
     "≤": r"\ensuremath{\leq}", "≥": r"\ensuremath{\geq}", "≈": r"\ensuremath{\approx}", "≠": r"\ensuremath{\neq}",
     "∞": r"\ensuremath{\infty}", "√": r"\ensuremath{\surd}", "∂": r"\ensuremath{\partial}", "−": r"\ensuremath{-}",

@@ -11,17 +11,21 @@ from sumatra.errors import LabelTaken, NoSuchRecord
 from sumatra.facts import replace
 from sumatra.records import (
     Change,
+    Checkout,
     Choice,
     DataKey,
     Dependency,
     Executable,
     Finding,
+    Observation,
     Parameters,
     Platform,
     Process,
+    Program,
     Record,
     Repository,
     Resources,
+    Sample,
     Stream,
     new_id,
 )
@@ -89,7 +93,8 @@ def a_full_record(label: str = "full") -> Record:
     odd = "sp\u00e4t \udcff \x1b[31m\0 \U0001d11e\r\n\"'\\"
     choice = Choice("filesystem", {"root": "Data", "depth": 2, "deep": {"a": [1, {"b": None}]}})
     keys = (
-        DataKey(odd, "sha256:" + "0" * 64, _NOON, 2**40, "text/plain", "gzip", "scan", ("missing", "shared")),
+        DataKey(odd, "sha256:" + "0" * 64, _NOON, 2**40, "text/plain", "gzip", "scan", ("missing", "shared"), (0, 1),
+                odd),
         DataKey("x"),
     )
     values = {
@@ -115,11 +120,28 @@ def a_full_record(label: str = "full") -> Record:
         ("tau_m",)),
         launch_mode=Choice("distributed", {"n": 4, "mpirun": "mpiexec", "hosts": []}), datastore=choice,
         input_datastore=choice,
-        input_data=keys, output_data=keys, stdout=Stream(10**11, "sha256:33"), stderr=Stream(0), stdout_stderr=odd,
-        dependencies=(Dependency("numpy", "/usr/lib/numpy", "2.0", "python", "", "pip"), Dependency("x")),
-        platforms=(Platform("Linux", "tycho", "6.1", "#1", "x86_64", "", "64bit", "ELF", "", "Debian", 8, 2**34),
+        input_data=keys, output_data=keys, deleted_data=keys,
+        stdout=Stream(10**11, "sha256:33"), stderr=Stream(0), stdout_stderr=odd,
+        dependencies=(
+            Dependency("numpy", "/usr/lib/numpy", "2.0", "python", "", "pip", "/home/ada/numpy", ("changed",)),
+            Dependency("x"),
+        ),
+        checkouts=(
+            Checkout("/home/ada/numpy", "git", "https://example.org/n.git", None, "main", "77aa", "+ x",
+                     (Change(odd, "untracked", "100755", "sha256:44", 1),)),
+            Checkout("/home/ada/other"),
+        ),
+        locks={"python": "sha256:55"},
+        programs=(
+            Program("/bin/sh", ("sh", "-c", odd), 10, None, 0.0, 1.5, -2), Program("/bin/" + odd, parent=0),
+        ),
+        observation=Observation("notify", 0.05, math.nan),
+        platforms=(Platform("Linux", "tycho", "6.1", "#1", "x86_64", "", "64bit", "ELF", "", "Debian", 8, 2**34,
+        "avx2 fma", ("Some GPU, driver 1.2",)),
         Platform()),
-        environment={"PATH": "/bin", odd: odd}, resources=Resources(1.5, 0.25, 2**30, 0, None),
+        environment={"PATH": "/bin", odd: odd}, resources=Resources(1.5, 0.25, 2**30, 0, None, 2**31, 10, 11, 12, 13),
+        surroundings={"container": odd}, seeds={"numpy.seed": "17"},
+        usage=(Sample(0.1, 2**30, 1.9, 3, 0.5, 2**20), Sample(1.0)),
         user="Ada <ada@example.org>",
         repeats="earlier", parent="outer", process=Process(123, 456, "boot", "tycho"),
         receipt=(Finding("unpushed", "the commit isn't pushed", "git push"), Finding("x", odd)),

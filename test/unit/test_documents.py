@@ -32,8 +32,11 @@ ON_DISK = {
     "launch_mode.type", "launch_mode.name", "launch_mode.parameters", "datastore.type", "datastore.name",
     "datastore.parameters", "input_datastore.type", "input_datastore.name", "input_datastore.parameters",
     "input_data.path", "input_data.digest", "input_data.creation", "input_data.created", "input_data.metadata",
-    "input_data.seen", "input_data.flags", "output_data.path", "output_data.digest", "output_data.creation",
-    "output_data.created", "output_data.metadata", "output_data.seen", "output_data.flags", "stdout.size",
+    "input_data.seen", "input_data.flags", "input_data.by", "input_data.renamed_from",
+    "output_data.path", "output_data.digest",
+    "output_data.creation",
+    "output_data.created", "output_data.metadata", "output_data.seen", "output_data.flags",
+    "output_data.by", "output_data.renamed_from", "stdout.size",
     "stdout.digest", "stderr.size", "stderr.digest", "stdout_stderr", "dependencies.name", "dependencies.path",
     "dependencies.version", "dependencies.module", "dependencies.diff", "dependencies.source", "platforms.system_name",
     "platforms.network_name", "platforms.release", "platforms.version", "platforms.machine", "platforms.processor",
@@ -42,10 +45,19 @@ ON_DISK = {
     "resources.peak_memory", "resources.read_blocks", "resources.written_blocks", "user", "repeats", "parent",
     "process.pid", "process.started", "process.boot", "process.host", "receipt.code", "receipt.message",
     "receipt.remedy", "tools",
+    "deleted_data.path", "deleted_data.digest", "deleted_data.creation", "deleted_data.created",
+    "deleted_data.metadata", "deleted_data.seen", "deleted_data.flags", "deleted_data.by", "deleted_data.renamed_from",
+    "dependencies.checkout", "dependencies.flags", "checkouts.root", "checkouts.type", "checkouts.url",
+    "checkouts.upstream", "checkouts.branch", "checkouts.version", "checkouts.diff", "checkouts.changes", "locks",
+    "programs.path", "programs.arguments", "programs.pid", "programs.parent", "programs.started", "programs.ended",
+    "programs.exit_status", "observation.method", "observation.before", "observation.after",
+    "platforms.processor_flags", "platforms.accelerators", "surroundings", "seeds", "resources.tree_memory",
+    "resources.bytes_read", "resources.bytes_written", "resources.waits", "resources.preemptions", "usage.time",
+    "usage.memory", "usage.cpu", "usage.processes", "usage.gpu", "usage.gpu_memory",
 }
 
 #: These hold what users and programs name.
-OPEN = {"values", "environment", "tools", "metadata", "parameters"}
+OPEN = {"values", "environment", "tools", "metadata", "parameters", "locks", "surroundings", "seeds"}
 
 
 def names_in(document: dict[str, Any]) -> set[str]:
@@ -62,7 +74,7 @@ def names_in(document: dict[str, Any]) -> set[str]:
 def test_the_fields_on_disk_are_these() -> None:
     document = to_document(a_full_record())
     del document["new in 2"]
-    assert SCHEMA == 1
+    assert SCHEMA == 2
     assert names_in(document) == ON_DISK
 
 

@@ -537,7 +537,8 @@ def test_what_a_spreadsheet_could_take_for_a_formula_gets_a_quote(text: str) -> 
 #: What may be left of a text in LaTeX: letters and signs without meaning there, and commands of ours.
 _HARMLESS = re.compile(
     r"(?:[A-Za-z0-9 !()*+,./:;=?@\u00c0-\u024f]|-(?!-)|\\[{}$&#_%, ]|[`']\{\}|``|''|-\{\}|\{\[\}|\{\]\}"
-    r"|\\(?:textbackslash|textasciicircum|textasciitilde|textless|textgreater|textbar|ldots)\{\}|\\char34\{\}"
+    r"|\\(?:textbackslash|textasciicircum|textasciitilde|textless|textgreater|textbar|ldots|textendash|textemdash)\{\}"
+    r"|\\char34\{\}"
     r"|\\ensuremath\{(?:\\[A-Za-z]+|[o-]|\^[23]|\^\\circ)\}|\\smtcharacter\{[0-9A-F]{4,6}\})*"
 )
 

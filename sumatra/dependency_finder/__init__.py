@@ -1,0 +1,53 @@
+"""What a run depends on besides its own code: libraries with their versions, by the files that were really loaded.
+
+`loaded` asks every finder about the files of a run, `foreseen` what its code would load.
+"""
+
+from collections.abc import Callable
+
+from sumatra import plugins
+from sumatra.dependency_finder.base import Finder, Found, Run
+from sumatra.facts import replace
+from sumatra.plugins import Backend
+from sumatra.records import Finding
+
+__all__ = ["BACKENDS", "Finder", "Found", "Run", "foreseen", "get_finder", "loaded"]
+
+#: In the order in which they are asked: what one accounts for, the later ones aren't asked about.
+BACKENDS: dict[str, Backend] = {}
+
+
+def get_finder(name: str) -> Finder:
+    """Return the finder *name*, or raise `NoSuchPlugin`."""
+    backend: type[Finder] = plugins.load(__name__, name).BACKEND
+    return backend()
+
+
+def loaded(run: Run) -> Found:
+    """Return what the files that *run* loaded belong to, as all finders say."""
+    return _asked(run, lambda finder, left: finder.loaded(left))
+
+
+def foreseen(run: Run) -> Found:
+    """Return what the code of *run* would load, as all finders say."""
+    return _asked(run, lambda finder, left: finder.foreseen(left))
+
+
+def _asked(run: Run, ask: Callable[[Finder, Run], Found]) -> Found:
+    total = Found()
+    for name in BACKENDS:
+        try:
+            found = ask(get_finder(name), run)
+        except Exception as error:  # noqa: BLE001  a finder that fails must not cost the record the others' answers
+            message = f"what it loaded of {name} could not be found out: {type(error).__name__}: {error}"
+            found = Found(findings=(Finding("dependencies-unknown", message),))
+        if found.accounted:
+            run = replace(run, files=[path for path in run.files if path not in found.accounted])
+        total = Found(
+            dependencies=(*total.dependencies, *found.dependencies),
+            accounted=total.accounted | found.accounted,
+            locks={**total.locks, **found.locks},
+            surroundings={**total.surroundings, **found.surroundings},
+            findings=(*total.findings, *found.findings),
+        )
+    return total

@@ -9,7 +9,7 @@ that was there before the run is an input under the name that it had then, where
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sumatra.capture.lineage import Lineage, Program
 from sumatra.capture.trace import Record, State, read_state
@@ -22,8 +22,7 @@ _MOST_IN_FOLDER = 100_000
 Look = Callable[[str], State | None]
 
 
-@dataclass(frozen=True, slots=True)
-class FileAccess:
+class FileAccess(NamedTuple):
     """What the run did with one file."""
 
     path: str  #: absolute, without symbolic links; bytes that aren't UTF-8 as `os.fsdecode` has them
@@ -38,8 +37,7 @@ class FileAccess:
     state: State | None = None  #: what it was like when it was first read
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """All that a log tells."""
 
     files: tuple[FileAccess, ...] = ()  #: in order of their paths
@@ -359,6 +357,6 @@ def _numbers(images: Iterable[int], places: Mapping[int, int]) -> tuple[int, ...
 def _with_reading(file: FileAccess, reading: _Reading | None, places: Mapping[int, int]) -> FileAccess:
     if reading is None:
         return file
-    return replace(
-        file, read=True, executed=reading.executed, readers=_numbers(reading.readers, places), state=reading.state
+    return file._replace(
+        read=True, executed=reading.executed, readers=_numbers(reading.readers, places), state=reading.state
     )

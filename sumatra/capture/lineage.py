@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sumatra.capture.trace import Record, State, read_state
 
 __all__ = ["Lineage", "Program"]
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(NamedTuple):
     """A program that a process of the run was."""
 
     pid: int
@@ -89,7 +88,7 @@ class Lineage:
         former = self._images[place]
         image, state = self._pending.pop(number, (None, None))
         if image is None:
-            image = replace(former, path=path, started=float(record.head[1]), ended=None)
+            image = former._replace(path=path, started=float(record.head[1]), ended=None)
         self._enter(number, place, image, state)
         self._exes[self._current[number]] = record.names[0]
 
@@ -97,14 +96,14 @@ class Lineage:
         """Be told that the process has ended."""
         place = self._current.get(record.head[0])
         if place is not None:
-            self._images[place] = replace(
-                self._images[place], ended=float(record.head[1]), exit_status=int(record.head[2])
+            self._images[place] = self._images[place]._replace(
+                ended=float(record.head[1]), exit_status=int(record.head[2])
             )
 
     def _enter(self, number: bytes, place: int, image: Program, state: State | None) -> None:
         former = self._images[place]
-        self._images[place] = replace(former, ended=image.started)
-        new = self._add(replace(image, parent=former.parent), state)
+        self._images[place] = former._replace(ended=image.started)
+        new = self._add(image._replace(parent=former.parent), state)
         self._current[number] = self._by_pid[image.pid] = new
         self._successors[place] = new
         if place in self._keys:
@@ -135,7 +134,7 @@ class Lineage:
         for place in sorted(idle, reverse=True):  # what comes after has a higher place
             places[place] = places[self._successors[place]]
         programs = tuple(
-            replace(image, parent=places.get(image.parent) if image.parent is not None else None)
+            image._replace(parent=places.get(image.parent) if image.parent is not None else None)
             for image in (self._images[place] for place in kept)
         )
         return programs, places

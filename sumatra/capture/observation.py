@@ -13,8 +13,7 @@ killed.  ``doc/explanation/observation.rst`` says how each method works and what
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sumatra.capture.accesses import FileAccess, Program, Seen, follow
 from sumatra.capture.starting import NotPossible, spawn
@@ -30,8 +29,7 @@ METHODS = ("notify", "strace", "none")
 _PORTION = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(NamedTuple):
     """What was seen of one run."""
 
     method: str  #: ``notify``, ``strace`` or ``none``

@@ -46,6 +46,10 @@ class Settings:
     launch_mode_options: str = _setting("", "words that the launch mode adds to its own command")
     plain: bool = _setting(False, "leave words like `tau_m=10` to the program")
     ignore_parameters: bool = _setting(False, "don't look for parameter files among the words")
+    trace: str = _setting(
+        "auto", "how it is observed what programs read and write; auto is the best way that is possible",
+        ("auto", "notify", "strace", "audit", "scan", "none"),
+    )
     largest_untracked: str = _setting("1 MB", "untracked and changed files up to this size are kept with a record")
     largest_untracked_total: str = _setting("50 MB", "so much of them together")
 

@@ -24,7 +24,13 @@ from sumatra.records import Finding
 __all__ = ["METHODS", "FileAccess", "Observed", "Observer", "Program", "begin", "read"]
 
 #: Best first.
-METHODS = ("notify", "strace", "none")
+METHODS = ("notify", "strace", "scan", "none")
+
+#: Those that may miss outputs, so that folders have to be compared.
+_COMPARED = ("scan",)
+
+#: Those that write no log.
+_LOGLESS = ("scan", "none")
 
 _PORTION = 1 << 20
 
@@ -32,11 +38,12 @@ _PORTION = 1 << 20
 class Observed(NamedTuple):
     """What was seen of one run."""
 
-    method: str  #: ``notify``, ``strace`` or ``none``
+    method: str  #: one of `METHODS`
     files: tuple[FileAccess, ...] = ()
     processes: tuple[Program, ...] = ()
     folders: tuple[str, ...] = ()  #: that were made and are there at the end
     findings: tuple[Finding, ...] = ()
+    needs_comparison: bool = False  #: there may be outputs that only comparing folders before and after can find
 
 
 class _Method(Protocol):
@@ -56,9 +63,10 @@ class _Method(Protocol):
 
 
 class _Nothing:
-    """The method of not observing."""
+    """The methods of not observing the program."""
 
-    method = "none"
+    def __init__(self, method: str) -> None:
+        self.method = method
 
     def spawn(
         self, path: str, words: Sequence[str], environment: Mapping[str, str], descriptors: Mapping[int, int],
@@ -83,6 +91,11 @@ class Observer:
     def method(self) -> str:
         """The method that is used; it may still become another until the program was started."""
         return self._way.method
+
+    @property
+    def needs_comparison(self) -> bool:
+        """Whether the folders of outputs have to be looked at before the program is started, and compared after it."""
+        return self.method in _COMPARED
 
     @property
     def reasons(self) -> tuple[tuple[str, str], ...]:
@@ -111,9 +124,10 @@ class Observer:
     def finish(self) -> Observed:
         """Return what was seen until now; to be called when the program has ended."""
         self._way.close()
-        return read(self._log_path, self._reasons) if self.method != "none" else Observed(
-            "none", findings=_weaker("none", self._reasons)
-        )
+        if self.method in _LOGLESS:
+            findings = _weaker(self.method, self._reasons)
+            return Observed(self.method, findings=findings, needs_comparison=self.needs_comparison)
+        return read(self._log_path, self._reasons)
 
     def close(self) -> None:
         """Observe nothing after all: the program was not started."""
@@ -157,7 +171,7 @@ def read(log_path: str, reasons: Sequence[tuple[str, str]] = ()) -> Observed:
         else:
             seen = follow(records(iter(lambda: file.read(_PORTION), b"")))
     findings = (*_weaker(method, reasons), *_findings(seen))
-    return Observed(method, seen.files, seen.programs, seen.folders, findings)
+    return Observed(method, seen.files, seen.programs, seen.folders, findings, method in _COMPARED)
 
 
 def _ways() -> dict[str, Callable[[str], _Method]]:
@@ -171,13 +185,19 @@ def _ways() -> dict[str, Callable[[str], _Method]]:
 
         return strace.begin(log_path)
 
-    return {"notify": notify, "strace": strace, "none": lambda log_path: _Nothing()}
+    return {
+        "notify": notify, "strace": strace, "scan": lambda log_path: _Nothing("scan"),
+        "none": lambda log_path: _Nothing("none"),
+    }
 
 
 def _weaker(method: str, reasons: Sequence[tuple[str, str]]) -> tuple[Finding, ...]:
     why = "; ".join(f"{name}: {reason}" for name, reason in reasons)
     if method == "none":
         return (Finding("not-observed", f"what the program read and wrote was not observed ({why or 'as asked for'})"),)
+    if method == "scan":
+        message = f"what the program read was not observed; outputs were found by comparing folders ({why or 'as asked for'})"
+        return (Finding("only-compared", message, "smt configure --trace=auto" if not why else ""),)
     if reasons:
         message = f"the program was observed by {method}, because a better way was closed ({why})"
         return (Finding("observed-otherwise", message),)

@@ -31,6 +31,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("-M", "--mirror", metavar="URL", help=argparse.SUPPRESS)
     add("-W", "--webdav", metavar="URL", help=argparse.SUPPRESS)
     add("--description", metavar="TEXT", help="what the project is about")
+    add("--trace", choices=choices["trace"], help="how to observe what programs read and write (default: auto)")
     add("--largest-untracked", metavar="SIZE", help="keep changed and untracked files up to this size (default: 1 MB)")
     plain = parser.add_mutually_exclusive_group()
     plain.add_argument("-p", "--plain", action="store_const", const=True, default=None,
@@ -58,6 +59,7 @@ def values(args: argparse.Namespace, root: str) -> dict[str, Any]:
         "timestamp_format": args.timestamp_format, "launch_mode": args.launch_mode,
         "launch_mode_options": args.launch_mode_options, "description": args.description, "plain": args.plain,
         "ignore_parameters": args.ignore_parameters, "largest_untracked": args.largest_untracked,
+        "trace": args.trace,
     }
     chosen: dict[str, Any] = {
         name: settings.SETTINGS[name].default if value == "" else value

@@ -32,6 +32,7 @@ OPTIONS = [
     ("--launch_mode_options=-x 1", "launch_mode_options", "-x 1"),
     ("--description=of \"squids\" & café", "description", "of \"squids\" & café"),
     ("--largest-untracked=2 kB", "largest_untracked", "2 kB"),
+    ("--trace=strace", "trace", "strace"),
     ("--repository=https://example.org/code.git", "repository", "https://example.org/code.git"),
     ("--plain", "plain", True),
     ("--no-plain", "plain", False),

@@ -13,6 +13,7 @@ killed.  ``doc/explanation/observation.rst`` says how each method works and what
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from sumatra.capture.accesses import FileAccess, Program, Seen, follow
@@ -83,6 +84,7 @@ class Observer:
 
     def __init__(self, log_path: str, method: str) -> None:
         self._log_path = log_path
+        self._log: int | None = None
         self._remaining = list(METHODS) if method == "auto" else [method]
         self._reasons: list[tuple[str, str]] = []
         self._way = self._next()
@@ -104,22 +106,27 @@ class Observer:
 
     def spawn(
         self, path: str, words: Sequence[str], environment: Mapping[str, str], descriptors: Mapping[int, int],
-        mask: Iterable[int],
+        mask: Iterable[int], *, prepare: Callable[[str], None] = lambda method: None,
     ) -> int:
         """Start the program at *path* with the arguments *words*, and return its pid; it is our child.
 
         *descriptors* says what its standard streams are (its number: ours); what it doesn't say is inherited.  *mask*
-        is the set of signals that it begins with blocked.  A file without ``#!`` is run by ``/bin/sh``.  Raises
-        `OSError` or `ValueError` as `os.posix_spawn` does, and `UsageError` if the method that was asked for can't be
-        used.
+        is the set of signals that it begins with blocked.  A file without ``#!`` is run by ``/bin/sh``.  *prepare*
+        is called with the method just before the program is started by it.  Raises `OSError` or `ValueError` as
+        `os.posix_spawn` does, and `UsageError` if the method that was asked for can't be used.
         """
         mask = set(mask)
         while True:
+            prepare(self.method)
             try:
-                return self._way.spawn(path, words, environment, descriptors, mask)
+                pid = self._way.spawn(path, words, environment, descriptors, mask)
             except NotPossible as reason:
                 self._reasons.append((self.method, str(reason)))
                 self._way = self._next()
+            else:
+                with suppress(OSError):
+                    self._log = os.open(self._log_path, os.O_RDONLY | os.O_CLOEXEC)
+                return pid
 
     def finish(self) -> Observed:
         """Return what was seen until now; to be called when the program has ended."""
@@ -127,7 +134,13 @@ class Observer:
         if self.method in _LOGLESS:
             findings = _weaker(self.method, self._reasons)
             return Observed(self.method, findings=findings, needs_comparison=self.needs_comparison)
-        return read(self._log_path, self._reasons)
+        is_there = os.path.exists(self._log_path)
+        log, self._log = self._log, None
+        observed = read(log if log is not None else self._log_path, self._reasons)
+        if is_there:
+            return observed
+        finding = Finding("log-lost", _SENTENCES["log-removed"])
+        return observed._replace(findings=(*observed.findings, finding))
 
     def close(self) -> None:
         """Observe nothing after all: the program was not started."""
@@ -155,8 +168,8 @@ def begin(log_path: str, method: str = "auto") -> Observer:
     return Observer(log_path, method)
 
 
-def read(log_path: str, reasons: Sequence[tuple[str, str]] = ()) -> Observed:
-    """Return what the log at *log_path* tells, with one look at how things are now.
+def read(log_path: str | int, reasons: Sequence[tuple[str, str]] = ()) -> Observed:
+    """Return what the log at *log_path* (or a descriptor of it) tells, with one look at how things are now.
 
     *reasons* are better methods with why they could not be used.  Raises `NewerFormat` if it isn't a log of this
     version, and `OSError` if it can't be read.
@@ -196,7 +209,8 @@ def _weaker(method: str, reasons: Sequence[tuple[str, str]]) -> tuple[Finding, .
     if method == "none":
         return (Finding("not-observed", f"what the program read and wrote was not observed ({why or 'as asked for'})"),)
     if method == "scan":
-        message = f"what the program read was not observed; outputs were found by comparing folders ({why or 'as asked for'})"
+        reason = why or "as asked for"
+        message = f"what the program read was not observed; outputs were found by comparing folders ({reason})"
         return (Finding("only-compared", message, "smt configure --trace=auto" if not why else ""),)
     if reasons:
         message = f"the program was observed by {method}, because a better way was closed ({why})"
@@ -212,6 +226,7 @@ _SENTENCES = {
     "other-root": "{} ran in a container or root folder of its own; names of files are as they were in there",
     "served": "files in {} were not looked at, because looking at them took for ever",
     "observer-killed": "what observed the run was killed and another took over; a file may be missing",
+    "log-removed": "the list of files was removed while the program ran; what it did after that was not seen",
     "log-lost": "the list of files could not be written to the end; is the disk full?",
 }
 

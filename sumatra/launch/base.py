@@ -1,13 +1,17 @@
 """What every launch mode promises."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from sumatra.capture.starting import spawn
 from sumatra.facts import fact, field
 from sumatra.records import Resources, Stream
 
-__all__ = ["Ended", "Launcher", "Plan"]
+__all__ = ["Ended", "Launcher", "Plan", "Spawn"]
+
+#: Starts a program as `sumatra.capture.starting.spawn` does: path, words, environment, descriptors, mask of signals.
+Spawn = Callable[[str, Sequence[str], Mapping[str, str], Mapping[int, int], Iterable[int]], int]
 
 
 @fact(kw_only=True)
@@ -20,6 +24,7 @@ class Plan:
     stderr: str
     stdin_file: str | None = None  #: file to read standard input from, instead of ours
     stdout_file: str | None = None  #: file that the user wants standard output in, instead of our own
+    spawn: Spawn = field(default=spawn)  #: what starts it, for example under observation
     started: Callable[[int], None] = field(default=lambda pid: None)  #: called with the program's pid; must be quick
 
 

@@ -8,8 +8,8 @@ import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-from sumatra.capture import starting
 from sumatra.errors import LaunchError
+from sumatra.launch.base import Spawn
 
 __all__ = ["locate", "spawn"]
 
@@ -51,20 +51,21 @@ def locate(words: Sequence[str], environment: Mapping[str, str]) -> str:
 
 
 def spawn(
+    start: Spawn,
     path: str,
     words: Sequence[str],
     environment: Mapping[str, str],
     descriptors: Mapping[int, int],
     mask: Iterable[int],
 ) -> int:
-    """Start the program at *path* with the arguments *words*, and return its pid.
+    """Have *start* start the program at *path* with the arguments *words*, and return its pid.
 
     *descriptors* says what its standard streams are (its number: ours); what it doesn't say is inherited.  *mask* is
     the set of signals that the program begins with blocked.  A file without ``#!`` is run by ``/bin/sh``.  Raises
     `LaunchError`.
     """
     try:
-        return starting.spawn(path, words, environment, descriptors, mask)
+        return start(path, words, environment, descriptors, mask)
     except ValueError as error:
         raise LaunchError(f"{words[0]} can't be started: {error}") from error
     except OSError as error:

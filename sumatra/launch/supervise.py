@@ -53,7 +53,7 @@ def supervise(words: Sequence[str], plan: Plan) -> Ended:
     with ExitStack() as last:
         descriptors, out, err = _open(plan, last)
         before = last.enter_context(_held())
-        pid = spawn(path, words, plan.environment, descriptors, before)
+        pid = spawn(plan.spawn, path, words, plan.environment, descriptors, before)
         program = _Program(pid)
         plan.started(pid)
         ended = _watch(program, out, err)

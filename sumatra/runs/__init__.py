@@ -13,19 +13,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import count
+from time import monotonic
 from typing import NamedTuple
 
 import sumatra
 from sumatra import capture, programs
-from sumatra.datastore import DataStore, Snapshot
+from sumatra.datastore import DataStore
 from sumatra.errors import LabelTaken, NoSuchRecord, ProjectError, RecordStoreError, SumatraError, UsageError
 from sumatra.facts import fact, field, replace
 from sumatra.launch import Ended, Plan, get_launcher
-from sumatra.records import Choice, DataKey, Executable, Finding, Process, Record, new_id
+from sumatra.records import Choice, DataKey, Executable, Finding, Observation, Process, Record, new_id
 from sumatra.recordstore import RecordStore
 from sumatra.runs import code, ending
+from sumatra.runs.comparing import Comparison
 from sumatra.runs.folder import RunFolder
 from sumatra.runs.inputs import Inputs
+from sumatra.runs.observing import Observing
 from sumatra.runs.shadow import Shadow
 from sumatra.runs.words import Understood, understand
 from sumatra.runs.workshop import Workshop
@@ -54,6 +57,7 @@ class Request:
     look_for_parameters: bool = True
     launch_mode: Choice = field(default=Choice("serial"))
     repeats: str | None = None
+    began: float | None = None  #: when smt was started, by the monotonic clock
 
 
 @fact
@@ -105,35 +109,46 @@ def execute(request: Request, workshop: Workshop) -> Done:
 
     Raises a `SumatraError` only if the program was not started; from then on troubles are findings in the record.
     """
-    with _Looking(request, workshop) as looking, workshop.open_store(_PATIENCE) as store:
-        # While git is asked, we load what starts programs and keeps records.
-        launcher = get_launcher(request.launch_mode.name, request.launch_mode.options)
-        around = looking.found()
-        folder = _claim(request, workshop, store, around.now)
+    began = request.began or monotonic()
+    now = datetime.now().astimezone()
+    folder: RunFolder | None = None
+    observing: Observing | None = None
     shadow: Shadow | None = None
     try:
-        data = _data_for(workshop, folder.label)
+        with _Looking(request, workshop, now) as looking, workshop.open_store(_PATIENCE) as store:
+            # While git is asked, we load what starts programs and keeps records, and start what observes.
+            launcher = get_launcher(request.launch_mode.name, request.launch_mode.options)
+            folder = _claim(request, workshop, store, now)
+            data = _data_for(workshop, folder.label)
+            comparison = Comparison(data, os.path.dirname(folder.path), os.environ.get("SMT_LABEL"))
+            observing = Observing(folder, workshop.settings.trace, comparison)
+            around = looking.found()
         words = _understand(request, workshop, folder, around)
         for warning in words.meaning.warnings:
             workshop.warn(warning)
         program = [*request.program, *words.words]
         record = _first_state(request, workshop, around, folder.label, words, launcher.words(program), data)
         folder.write(record)
-        before = data.snapshot()
-        crowd = ending.Crowd(os.path.dirname(folder.path), parent=record.parent)
         inputs = Inputs(_input_files(request, words), workshop.inputs)
-        shadow = Shadow(record, folder, workshop, inputs, before, words.read_parameters)
+        shadow = Shadow(record, folder, workshop, inputs, comparison, words.read_parameters, observing)
 
         def started(pid: int) -> None:
-            shadow.start(Process(pid, capture.process_start(pid) or 0, capture.boot_id(), os.uname().nodename))
+            overhead = Observation(observing.method, before=monotonic() - began)
+            shadow.start(
+                Process(pid, capture.process_start(pid) or 0, capture.boot_id(), os.uname().nodename), overhead
+            )
 
         ended = launcher.run(Plan(
             words=program, environment={**around.environment, "SMT_LABEL": folder.label},
             stdout=folder.file("stdout"), stderr=folder.file("stderr"), stdin_file=request.stdin_file,
-            stdout_file=request.stdout_file, started=started,
+            stdout_file=request.stdout_file, spawn=observing.spawn, started=started,
         ))
     except BaseException as error:
+        if folder is None:
+            raise
         if shadow is None or not shadow.has_started:
+            if observing is not None:
+                observing.close()
             folder.remove()
         else:
             folder.unlock()  # the program runs on, and the next command takes its record in
@@ -142,15 +157,15 @@ def execute(request: Request, workshop: Workshop) -> Done:
                 f"the run could not be prepared in {folder.path}: {error.strerror}", "nothing was run; make room there"
             ) from error
         raise
-    return _collect(request, workshop, folder, shadow, ended, data, before, crowd)
+    return _collect(request, workshop, folder, shadow, ended, data, around)
 
 
 class _Looking:
     """`_look_around` in a thread of its own, which mostly waits for other programs."""
 
-    def __init__(self, request: Request, workshop: Workshop) -> None:
+    def __init__(self, request: Request, workshop: Workshop, now: datetime) -> None:
         self._found: _Around | BaseException | None = None
-        self._thread = threading.Thread(target=self._look, args=(request, workshop), name="looking")
+        self._thread = threading.Thread(target=self._look, args=(request, workshop, now), name="looking")
 
     def __enter__(self) -> "_Looking":
         self._thread.start()
@@ -159,9 +174,9 @@ class _Looking:
     def __exit__(self, *_: object) -> None:
         self._thread.join()
 
-    def _look(self, request: Request, workshop: Workshop) -> None:
+    def _look(self, request: Request, workshop: Workshop, now: datetime) -> None:
         try:
-            self._found = _look_around(request, workshop)
+            self._found = _look_around(request, workshop, now)
         except BaseException as error:  # noqa: BLE001  it is raised again where it is asked for
             self._found = error
 
@@ -173,8 +188,7 @@ class _Looking:
         raise self._found or AssertionError("the thread has ended without a result")
 
 
-def _look_around(request: Request, workshop: Workshop) -> _Around:
-    now = datetime.now().astimezone()
+def _look_around(request: Request, workshop: Workshop, now: datetime) -> _Around:
     here = os.getcwd()
     environment = dict(os.environ)
     executable, main_file = programs.describe([*request.program, *request.arguments], here, environment)
@@ -284,19 +298,23 @@ def _input_files(request: Request, words: Understood) -> list[tuple[str, str]]:
 
 def _collect(
     request: Request, workshop: Workshop, folder: RunFolder, shadow: Shadow, ended: Ended, data: DataStore,
-    before: Snapshot, crowd: ending.Crowd,
+    around: _Around,
 ) -> Done:
     """Complete the record after the program has ended; nothing here may raise, and each step may fail by itself."""
+    end = monotonic()
     with suppress(OSError):
         folder.write(ending.conclude(shadow.facts(), ended, folder))
-    record = ending.conclude(shadow.join(), ended, folder)
+    record, evidence = shadow.join()
+    record = ending.conclude(record, ended, folder)
     collected = False
     try:
-        record = ending.collect(record, folder, workshop, data, before, crowd)
+        record = ending.collect(record, folder, workshop, data, replace(evidence, copy=around.code.copy))
         collected = True
         if request.stdout_file:
             outputs = _with_stdout_file(record.output_data, data, request.stdout_file)
             record = replace(record, output_data=tuple(outputs))
+        if record.observation is not None:
+            record = replace(record, observation=replace(record.observation, after=monotonic() - end))
         saved = ending.save(record, workshop.open_store, workshop.settings.name)
     except (SumatraError, OSError) as error:
         trouble = str(error)
@@ -306,8 +324,7 @@ def _collect(
         folder.remove()
         return Done(saved, ended, saved=True)
     if collected:
-        with suppress(OSError):
-            folder.forget_before()
+        folder.forget_evidence()
     return _kept_beside(record, ended, folder, workshop, trouble)
 
 

@@ -47,6 +47,7 @@ class Code:
     changes: tuple[Change, ...] = ()
     user: str = ""
     findings: tuple[Finding, ...] = field(default=())
+    copy: WorkingCopy | None = None  #: where it was found, to ask more
 
 
 def looks_secret(path: str) -> bool:
@@ -104,6 +105,7 @@ def _with_version_control(
         changes=_keep(copy.root, wanted, store, limits, findings),
         user=copy.user(),
         findings=tuple(findings),
+        copy=copy,
     )
 
 

@@ -2,47 +2,28 @@
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sumatra import files
-from sumatra.datastore import DataStore, Snapshot
+from sumatra.datastore import DataStore
 from sumatra.errors import LabelTaken, NoSuchRecord, SumatraError
 from sumatra.facts import replace
 from sumatra.files import ContentStore
 from sumatra.launch import Ended
 from sumatra.records import DataKey, Finding, Record, Stream
 from sumatra.recordstore import RecordStore
+from sumatra.runs.comparing import outputs_by_comparison
+from sumatra.runs.evidence import Evidence
 from sumatra.runs.folder import RunFolder
 from sumatra.runs.workshop import Workshop
 
-__all__ = ["Crowd", "collect", "conclude", "save", "shortened", "with_streams"]
+__all__ = ["collect", "conclude", "save", "shortened", "with_streams"]
 
 #: How long (seconds) a record may wait for its store before it is left for the next command.
 _PATIENCE = 20.0
 
 _HEAD = 8 * 1024
 _TAIL = 24 * 1024
-
-
-class Crowd:
-    """Tells whether other runs of the project went on at the same time.
-
-    Each run makes and removes a folder beside ours, which changes the time stamp of the folder above.  The run
-    *parent*, in which ours was started, doesn't count.
-    """
-
-    def __init__(self, runs: str, parent: str | None = None) -> None:
-        self._runs = runs
-        ours = 1 if parent is None else 1 + os.path.isdir(os.path.join(runs, files.file_name(parent)))
-        self._others = len(os.listdir(runs)) > ours
-        self._stamp = os.stat(runs).st_mtime_ns
-
-    def was_there(self) -> bool:
-        """Whether any other run began, ended or went on since this was made."""
-        try:
-            return self._others or os.stat(self._runs).st_mtime_ns != self._stamp
-        except OSError:
-            return True
 
 
 def conclude(record: Record, ended: Ended, folder: RunFolder) -> Record:
@@ -114,17 +95,14 @@ def _kept(path: str, stream: Stream | None, objects: ContentStore) -> Stream:
     return stream
 
 
-def collect(
-    record: Record, folder: RunFolder, workshop: Workshop, data: DataStore, before: Snapshot | None, crowd: Crowd | None
-) -> Record:
-    """Return *record* with what the program wrote: streams, outputs, and what it left in the run folder.
+def collect(record: Record, folder: RunFolder, workshop: Workshop, data: DataStore, evidence: Evidence) -> Record:
+    """Return *record* with what *evidence* tells: streams, inputs, outputs, libraries, what is in the run folder.
 
-    *before* is None where it isn't known what was there before the run, *crowd* where we were not there to see who
-    else was.  A step that fails becomes a finding.
+    A step that fails becomes a finding.
     """
     steps: tuple[Callable[[Record], Record], ...] = (
         lambda record: with_streams(record, folder, workshop.objects),
-        lambda record: _with_outputs(record, data, before, crowd, workshop.progress),
+        lambda record: _with_files(record, workshop, data, evidence),
         lambda record: _with_foreign(record, folder, workshop.objects),
     )
     for step in steps:
@@ -136,7 +114,47 @@ def collect(
     if record.status == "failed" and _is_full(folder.path):
         finding = Finding("disk-full", "the disk of .smt is full; the program may have failed because of that")
         record = replace(record, receipt=(*record.receipt, finding))
-    return record
+    return replace(record, receipt=(*record.receipt, *_odd_files(record, is_late=evidence.is_late)))
+
+
+def _with_files(record: Record, workshop: Workshop, data: DataStore, evidence: Evidence) -> Record:
+    observed = evidence.observed
+    if observed is not None:
+        from sumatra.runs.touched import with_observed
+
+        record = with_observed(record, observed, workshop, data, evidence)
+    if observed is not None and not observed.needs_comparison:
+        return record
+    if evidence.before is None:
+        finding = Finding("outputs-unknown", "what the run wrote isn't known: it ended too early or the list was lost")
+        return replace(record, receipt=(*record.receipt, finding))
+    known = frozenset(os.path.join(data.root, key.path) for key in record.output_data)
+    keys, findings = outputs_by_comparison(data, evidence.before, evidence.crowd, workshop.progress, known)
+    return replace(record, output_data=(*record.output_data, *keys), receipt=(*record.receipt, *findings))
+
+
+def _odd_files(record: Record, *, is_late: bool) -> Iterator[Finding]:
+    if is_late and record.output_data:
+        yield Finding(
+            "looked-late", "outputs were looked at some time after the run: they tell what was written in between, too"
+        )
+    if any("not hashed" in key.flags for key in (*record.output_data, *record.input_data)):
+        yield Finding("not-hashed", "some files have no digest, because hashing was interrupted")
+    if any("unstable" in key.flags for key in record.output_data):
+        yield Finding("output-unstable", "some outputs went on changing after the program had ended")
+    if any("changed during the run" in key.flags for key in record.input_data):
+        yield Finding("input-changed", "some input files changed while the program ran")
+    lost = [key.path for key in record.input_data if "changed by the run" in key.flags and key.digest is None]
+    if lost:
+        yield Finding(
+            "input-overwritten",
+            f"changed by the run before they could be hashed, so what they held before isn't known: {some(lost)}",
+        )
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first of *names*, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _is_full(path: str) -> bool:
@@ -147,55 +165,9 @@ def _is_full(path: str) -> bool:
     return space.f_bavail * space.f_frsize < 64 * 1024
 
 
-def _with_outputs(
-    record: Record, data: DataStore, before: Snapshot | None, crowd: Crowd | None,
-    progress: Callable[[int], Callable[[int], None] | None],
-) -> Record:
-    findings = []
-    keys: list[DataKey] = []
-    if before is None:
-        findings.append(Finding(
-            "outputs-unknown", "what the run wrote isn't known: it ended too early or the list was lost"
-        ))
-    else:
-        paths = data.new_since(before)
-        keys = data.generate_keys(paths, progress=progress(_total(data, paths)) if paths else None)
-    if keys and crowd is None:
-        findings.append(Finding(
-            "looked-late", "outputs were looked at some time after the run: what was written in between is listed too"
-        ))
-    elif keys and crowd is not None and crowd.was_there():
-        keys = [replace(key, flags=(*key.flags, "shared")) for key in keys]
-        findings.append(Finding(
-            "concurrent-run",
-            "another run of this project went on at the same time; a file that it wrote may be listed as output here",
-            "give each run a folder of its own: smt configure --addlabel=cmdline",
-        ))
-    if any("not hashed" in key.flags for key in (*keys, *record.input_data)):
-        findings.append(Finding("not-hashed", "some files have no digest, because hashing was interrupted"))
-    if any("unstable" in key.flags for key in keys):
-        findings.append(Finding("output-unstable", "some outputs went on changing after the program had ended"))
-    if any("changed during the run" in key.flags for key in record.input_data):
-        findings.append(Finding("input-changed", "some input files changed while the program ran"))
-    findings += [Finding("data-note", note) for note in data.notes]
-    return replace(
-        record, output_data=(*record.output_data, *keys), receipt=(*record.receipt, *findings)
-    )
-
-
 def _with_foreign(record: Record, folder: RunFolder, objects: ContentStore) -> Record:
     foreign = folder.foreign_files()
     return _keep_foreign(record, folder, foreign, objects) if foreign else record
-
-
-def _total(data: DataStore, paths: Sequence[str]) -> int:
-    total = 0
-    for path in paths:
-        try:
-            total += os.lstat(os.path.join(data.root, path)).st_size
-        except OSError:
-            continue
-    return total
 
 
 def _keep_foreign(record: Record, folder: RunFolder, names: Sequence[str], objects: ContentStore) -> Record:

@@ -22,7 +22,8 @@ __all__ = ["RunFolder", "folders"]
 _RECORD = "record.json"
 _LOCK = "lock"
 _BEFORE = "before.json"
-_OURS = frozenset({_RECORD, _LOCK, _BEFORE, "stdout", "stderr", "parameters"})
+_TRACE = "trace"
+_OURS = frozenset({_RECORD, _LOCK, _BEFORE, _TRACE, "stdout", "stderr", "parameters"})
 
 
 class RunFolder:
@@ -66,7 +67,8 @@ class RunFolder:
             return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            still_there = os.path.exists(os.path.join(self.path, _LOCK))
+            # Somebody may have removed the folder, and somebody else made it anew, since the file was opened.
+            still_there = os.path.samestat(os.fstat(descriptor), os.stat(os.path.join(self.path, _LOCK)))
         except OSError:
             still_there = False
         if not still_there:
@@ -110,10 +112,16 @@ class RunFolder:
         except (OSError, ValueError, AttributeError, TypeError):
             return None
 
-    def forget_before(self) -> None:
-        """Say that outputs have been looked at: the document has them."""
-        with suppress(FileNotFoundError):
-            os.unlink(self.file(_BEFORE))
+    @property
+    def has_evidence(self) -> bool:
+        """Whether there is something here that tells what the run wrote, and isn't in the document yet."""
+        return any(os.path.exists(self.file(name)) for name in (_BEFORE, _TRACE))
+
+    def forget_evidence(self) -> None:
+        """Say that what the run did has been looked at: the document has it."""
+        for name in (_BEFORE, _TRACE):
+            with suppress(FileNotFoundError):
+                os.unlink(self.file(name))
 
     def foreign_files(self) -> list[str]:
         """Return the names of files here that aren't ours: a program may have written beside its parameter file."""

@@ -69,6 +69,10 @@ class Inputs:
             found.append(key)
         return tuple(found)
 
+    def hashed(self) -> dict[str, DataKey]:
+        """Return what has got a digest, by real path."""
+        return {path: key for path, key in zip(self._paths, self._keys, strict=True) if key is not None and key.digest}
+
     def _key(self, place: int, progress: Callable[[int], None] | None) -> DataKey:
         path = self._paths[place]
         (key,) = self._store.generate_keys([path], seen=self._seen[place], progress=progress)

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from sumatra import capture, programs
-from sumatra.datastore import Snapshot
+from sumatra.capture.classification import DATA, classify, is_code
 from sumatra.errors import SumatraError
 from sumatra.facts import replace
-from sumatra.records import Finding, Process, Record
+from sumatra.records import Finding, Observation, Process, Record
+from sumatra.runs.comparing import Comparison
+from sumatra.runs.evidence import Evidence
 from sumatra.runs.folder import RunFolder
 from sumatra.runs.inputs import Inputs
+from sumatra.runs.observing import Observing, Readings
 from sumatra.runs.words import Meaning
 from sumatra.runs.workshop import Workshop
 
@@ -25,8 +28,8 @@ class Shadow:
     """Threads beside the run; `join` returns the record with what was found."""
 
     def __init__(
-        self, record: Record, folder: RunFolder, workshop: Workshop, inputs: Inputs, before: Snapshot,
-        read_parameters: Callable[[], Meaning] | None,
+        self, record: Record, folder: RunFolder, workshop: Workshop, inputs: Inputs, comparison: Comparison,
+        read_parameters: Callable[[], Meaning] | None, observing: Observing,
     ) -> None:
         self._record = record
         self._folder = folder
@@ -34,7 +37,10 @@ class Shadow:
         self._inputs = inputs
         self._more: Inputs | None = None  #: files that the parameters name
         self._read_parameters = read_parameters
-        self._before = before
+        self._comparison = comparison
+        self._observing = observing
+        self._readings: Readings | None = None
+        self._is_impatient = False
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self._findings: list[Finding] = []
@@ -44,13 +50,14 @@ class Shadow:
         """Whether the program was started."""
         return self._record.process is not None
 
-    def start(self, process: Process) -> None:
-        """Begin; called when the program has just been started."""
-        self._record = replace(self._record, status="running", process=process)
+    def start(self, process: Process, overhead: Observation) -> None:
+        """Begin; called when the program has just been started, *overhead* being what that took."""
+        self._record = replace(self._record, status="running", process=process, observation=overhead)
+        self._readings = self._observing.readings(self._is_worth_hashing, self._workshop.inputs)
         # The disk may be full by now; the program goes on all the same.
         with suppress(OSError):
             self._folder.write(self._record)
-        work = [self._work, self._inputs.hash_the_rest] if self._inputs.size else [self._work]
+        work = [self._work, self._hash]
         self._threads = [threading.Thread(target=job, name="shadow", daemon=True) for job in work]
         for thread in self._threads:
             thread.start()
@@ -59,30 +66,68 @@ class Shadow:
         """Return the record with what is known by now."""
         return replace(self._record, receipt=(*self._record.receipt, *self._findings))
 
-    def join(self) -> Record:
-        """Wait until all is found out, and return the record; an impatient user gets it without the rest."""
+    def join(self) -> tuple[Record, Evidence]:
+        """Wait until all is found out; return the record, and what there is to tell what the run did with files.
+
+        An impatient user gets it without the rest.
+        """
         self._ended.set()
-        tell = self._workshop.progress(self._inputs.size - self._inputs.done)
-        told = self._inputs.done
+        readings = self._readings
+        assert readings is not None  # the program was started  # noqa: S101
+        readings.end()
+        tell = self._workshop.progress(self._left)
+        told = left = self._left
         try:
             for thread in self._threads:
                 while thread.is_alive():
                     thread.join(0.1)
                     if tell is not None:
-                        done = self._inputs.done
-                        tell(done - told)
-                        told = done
+                        left = self._left
+                        tell(told - left)
+                        told = left
         except KeyboardInterrupt:
+            self._is_impatient = True
             self._inputs.stop()
+            readings.interrupt()
             if self._more is not None:
                 self._more.stop()
-        return replace(
+        record = replace(
             self.facts(), input_data=(*self._inputs.keys(), *(self._more.keys() if self._more is not None else ()))
         )
+        return record, self._evidence(readings)
+
+    @property
+    def _left(self) -> int:
+        """The number of bytes of inputs that are being hashed, and aren't yet."""
+        left = self._inputs.size - self._inputs.done
+        return left + (self._readings.size - self._readings.done if self._readings is not None else 0)
+
+    def _evidence(self, readings: Readings) -> Evidence:
+        known = {**readings.keys, **self._inputs.hashed(), **(self._more.hashed() if self._more is not None else {})}
+        try:
+            observed = self._observing.finish()
+        except (SumatraError, OSError, ValueError) as error:
+            self._findings.append(Finding("log-lost", f"what the program read and wrote isn't known: {error}"))
+            observed = None
+        return Evidence(
+            observed=observed, before=self._comparison.before, crowd=self._comparison.crowd, known=known,
+            environment=self._observing.environment, is_impatient=self._is_impatient,
+        )
+
+    def _hash(self) -> None:
+        self._inputs.hash_the_rest()
+        if self._readings is not None:
+            self._readings.follow()
+
+    def _is_worth_hashing(self, path: str) -> bool:
+        """Tell whether *path* may turn out to be an input that isn't hashed yet."""
+        home = os.path.expanduser("~")
+        return path not in self._inputs and not is_code(path) and classify(path, self._workshop.root, home=home) == DATA
 
     def _work(self) -> None:
         try:
-            self._folder.write_before(self._before)
+            if self._comparison.before is not None:
+                self._folder.write_before(self._comparison.before)
             self._gather()
             if not self._ended.wait(_PATIENCE):
                 self._folder.write(self._record)

@@ -1,15 +1,19 @@
 """Take in what runs have left: records that could not be saved, and runs whose watcher is gone."""
 
 import os
+from contextlib import suppress
 
 from sumatra import capture
+from sumatra.capture import observation
 from sumatra.datastore import get_data_store
-from sumatra.errors import NoSuchRecord, SumatraError
+from sumatra.errors import NoSuchRecord, SumatraError, VersionControlError
 from sumatra.facts import replace
 from sumatra.records import Finding, Record
 from sumatra.runs import ending
+from sumatra.runs.evidence import Evidence
 from sumatra.runs.folder import RunFolder, folders
 from sumatra.runs.workshop import Workshop
+from sumatra.versioncontrol import find
 
 __all__ = ["take_in"]
 
@@ -40,14 +44,13 @@ def _take(folder: RunFolder, workshop: Workshop) -> Record | None:
     if record is None:
         _without_document(folder, workshop)
         return None
-    before = folder.read_before()
     if not record.has_ended:
         if _goes_on(record):
             _show(record, workshop)
             return None
         record = _crashed(record, folder)
         record = _collected(record, folder, workshop)
-    elif before is not None:
+    elif folder.has_evidence:
         # We were killed after the program's end, while its outputs were looked at.
         record = _collected(record, folder, workshop)
     else:
@@ -70,7 +73,15 @@ def _collected(record: Record, folder: RunFolder, workshop: Workshop) -> Record:
     data = workshop.data
     if record.datastore is not None:
         data = get_data_store(record.datastore.name, record.datastore.options)
-    return ending.collect(record, folder, workshop, data, folder.read_before(), None)
+    try:
+        observed = observation.read(folder.file("trace"))
+    except (OSError, SumatraError):
+        observed = None  # it was not observed, or not far enough
+    copy = None
+    with suppress(VersionControlError):
+        copy = find(record.repository.root) if record.repository and record.repository.root else None
+    evidence = Evidence(observed=observed, before=folder.read_before(), is_late=True, copy=copy)
+    return ending.collect(record, folder, workshop, data, evidence)
 
 
 def _without_document(folder: RunFolder, workshop: Workshop) -> None:

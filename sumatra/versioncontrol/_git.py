@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Self, TypeVar
 
 from sumatra.errors import VersionControlError
@@ -30,6 +30,7 @@ MOST_UNTRACKED = 100_000
 _MOST_OUTPUT = 24_000_000  # bytes of a status with untracked files
 _MOST_DIFF = 16_000_000  # bytes
 _DEEPEST = 20  # submodules in submodules
+_AT_ONCE = 500  # names in one command
 
 _EMPTY_TREE = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -115,6 +116,19 @@ class GitWorkingCopy(WorkingCopy):
             return True
         prefix, inner = self._submodule_around(inside)
         return inner is not None and inner.contains(inside[len(prefix) + 1:])
+
+    def tracked(self, paths: Iterable[str]) -> set[str]:
+        """Return those of *paths* that are files in the index, or in that of a submodule."""
+        asked = list(paths)
+        found: set[str] = set()
+        for start in range(0, len(asked), _AT_ONCE):
+            answer = self._git.ask("ls-files", "-z", "--", *asked[start:start + _AT_ONCE])
+            if answer.status == 0:
+                found.update(map(os.fsdecode, answer.output.split(b"\0")))
+        found &= set(asked)
+        if len(found) < len(asked) and os.path.lexists(os.path.join(self.root, ".gitmodules")):
+            found.update(path for path in asked if path not in found and self.contains(path))
+        return found
 
     def user(self) -> str:
         """Return ``user.name`` and ``user.email`` of the configuration, as far as they are set."""

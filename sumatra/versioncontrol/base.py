@@ -81,6 +81,10 @@ class WorkingCopy(ABC):
         Raises `VersionControlError` for what isn't a repository, and for URLs that could start a program.
         """
 
+    def tracked(self, paths: Iterable[str]) -> set[str]:
+        """Return those of *paths* (relative to the root) that are under version control."""
+        return {path for path in paths if self.contains(path)}
+
     def has_changed(self) -> bool:
         """Tell whether tracked files differ from the current version."""
         return any(change.kind != "untracked" for change in self.status(untracked=False).changed)

@@ -184,7 +184,7 @@ def test_ctrl_c_while_inputs_are_hashed_keeps_the_record_whole(project, smt):
     (project / "input").touch()
     os.truncate(project / "input", 4 << 30)
     watcher = subprocess.Popen(
-        [*SMT, "run", "-l", "hashing", "--", "sh", "-c", "echo done > Data/done", "x", "input"],
+        [*SMT, "run", "-l", "hashing", "--", "sh", "-c", "head -c 9 input; echo done > Data/done", "x", "input"],
         stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     wait_for(project / "Data" / "done")

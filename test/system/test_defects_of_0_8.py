@@ -230,7 +230,16 @@ def test_no_network_is_asked(project):
 def test_a_parameter_that_names_a_file_makes_it_an_input(project, smt):
     (project / "stimulus.csv").write_text("1,2\n")
     (project / "with_input.param").write_text('stimulus = "stimulus.csv"\nother = "nosuch.csv"\n')
+    smt("configure", "--trace=scan")
     smt("run", "--", "cat", "with_input.param")
     (found,) = records(smt)[0]["input_data"]
     assert found["path"].endswith("stimulus.csv")
     assert found["digest"] == "sha256:52186c933993da4082b3cdc7c40bb4bf735b391ff54a2ef78c037dda6c38a680"
+
+
+def test_a_file_that_is_only_named_is_no_input_where_it_can_be_seen_what_is_read(project, smt):
+    (project / "stimulus.csv").write_text("1,2\n")
+    (project / "other.csv").write_text("3\n")
+    smt("run", "--", "sh", "-c", "cat other.csv > /dev/null", "stimulus.csv")
+    (found,) = records(smt)[0]["input_data"]
+    assert found["path"].endswith("other.csv")

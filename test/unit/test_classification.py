@@ -55,7 +55,7 @@ def test_inputs_are_what_was_read_and_outputs_what_was_changed() -> None:
         FileAccess(f"{ROOT}/.git/index", written=True), FileAccess("/dev/null", written=True),
         FileAccess(f"{ROOT}/__pycache__/x.pyc", written=True),
     ]
-    assert [os.path.basename(file.path) for file in inputs(files, kind)] == ["in", "both"]
+    assert [os.path.basename(file.path) for file in inputs(files, kind)] == ["in", "both", "tool"]
     assert [os.path.basename(file.path) for file in outputs(files, kind)] == ["both", "out", "made.py"]
 
 

@@ -1,0 +1,196 @@
+"""From what an observer saw to what a record tells: programs, inputs, outputs, files that were removed."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sumatra import capture
+from sumatra.capture.accesses import FileAccess
+from sumatra.capture.accesses import Program as SeenProgram
+from sumatra.capture.classification import DATA, OWN, classify, inputs, is_code, outputs, prefixes
+from sumatra.capture.observation import Observed
+from sumatra.datastore import DataStore
+from sumatra.facts import replace
+from sumatra.records import DataKey, Finding, Program, Record
+from sumatra.runs.comparing import Progress, size_of
+from sumatra.runs.evidence import Evidence
+from sumatra.runs.observing import is_same, state_now
+from sumatra.runs.workshop import Workshop
+from sumatra.versioncontrol import WorkingCopy
+
+__all__ = ["Touched", "sort_out", "with_observed"]
+
+#: Programs of one run that a record tells of, and how much (characters) of the arguments of each.
+_MOST_PROGRAMS = 1000
+_MOST_ARGUMENTS = 2000
+
+
+def with_observed(
+    record: Record, observed: Observed, workshop: Workshop, data: DataStore, evidence: Evidence
+) -> Record:
+    """Return *record* with all that *observed* tells, which is part of the *evidence*."""
+    touched = sort_out(observed, record, workshop.root, evidence.copy)
+    record = with_programs(record, observed.processes, workshop.key)
+    progress = _no_more if evidence.is_impatient else workshop.progress
+    keys = input_keys(touched.inputs, workshop.inputs, observed.method, evidence.known, progress)
+    # What is only named by the command, or by parameters, isn't an input where it can be seen what is read.
+    is_blind = observed.needs_comparison or observed.method == "none"
+    stays = [key for key in record.input_data if is_blind or key.seen == "stdin"]
+    others = [key for key in stays if _is_new(key, keys)]
+    return replace(
+        record,
+        input_data=(*others, *keys),
+        output_data=(
+            *record.output_data, *output_keys(touched.outputs, data, observed.method, workshop.progress)
+        ),
+        deleted_data=tuple(deleted_keys(touched.deleted, data, observed.method)),
+        receipt=(*record.receipt, *observed.findings),
+    )
+
+
+def _no_more(size: int) -> Callable[[int], None]:
+    def stop(count: int) -> None:
+        raise KeyboardInterrupt  # the data store marks what it is at, and what would come after it, as not hashed
+
+    return stop
+
+
+def _is_new(key: DataKey, others: Iterable[DataKey]) -> bool:
+    return all(key.path != other.path for other in others)
+
+
+class Touched(NamedTuple):
+    """The files that a run touched, sorted out."""
+
+    inputs: list[FileAccess]
+    outputs: list[FileAccess]
+    deleted: list[FileAccess]
+    loaded: list[str]  #: whatever was read or executed and isn't Sumatra's own: libraries are among it
+
+
+def sort_out(
+    observed: Observed, record: Record, root: str, copy: WorkingCopy | None,
+    ignored: Callable[[str], bool] = lambda path: False,
+) -> Touched:
+    """Return what of the files in *observed* are inputs, outputs and so on of the run that *record* tells of.
+
+    *root* is the project's folder, *copy* the working copy of its code; *ignored* tells which files the user doesn't
+    want to hear of.
+    """
+    home = os.path.expanduser("~")
+    code = _code(observed.files, record, copy)
+    packages = prefixes(observed.processes, home)
+    kinds: dict[str, str] = {}
+
+    def kind(path: str) -> str:
+        if path not in kinds:
+            kinds[path] = classify(path, root, code.__contains__, packages=packages, home=home)
+        return kinds[path]
+
+    wanted = [file for file in observed.files if not ignored(file.path)]
+    parameters = record.parameters.path and os.path.realpath(record.parameters.path)
+    return Touched(
+        inputs=[file for file in inputs(wanted, kind) if file.path != parameters],
+        outputs=outputs(wanted, kind, home=home, root=root),
+        deleted=[file for file in wanted if file.deleted and kind(file.path) in (DATA, "code")],
+        loaded=[file.path for file in observed.files if file.read and kind(file.path) != OWN],
+    )
+
+
+def _code(files: Iterable[FileAccess], record: Record, copy: WorkingCopy | None) -> frozenset[str]:
+    """Return which of *files* are the code that the record has: under version control, or kept by content."""
+    top = os.path.realpath(copy.root if copy else record.working_directory)
+    below = top.rstrip("/") + "/"
+    likely = [file.path[len(below):] for file in files if file.path.startswith(below) and is_code(file.path)]
+    kept = {change.path for change in record.changes if change.digest is not None}
+    unsure = [path for path in likely if path not in kept]
+    known = copy.tracked(unsure) if copy and unsure else set()
+    return frozenset(below + path for path in likely if path in kept or path in known)
+
+
+def with_programs(record: Record, seen: Sequence[SeenProgram], key: bytes) -> Record:
+    """Return *record* with the programs that its processes were."""
+    began = min((program.started for program in seen), default=0.0)
+    told = [_program(program, began, key) for program in seen[:_MOST_PROGRAMS]]
+    findings: tuple[Finding, ...] = ()
+    if len(seen) > _MOST_PROGRAMS:
+        message = f"{len(seen):,} programs were run; the record tells of the first {_MOST_PROGRAMS:,}"
+        findings = (Finding("many-programs", message),)
+    return replace(record, programs=tuple(told), receipt=(*record.receipt, *findings))
+
+
+def _program(program: SeenProgram, began: float, key: bytes) -> Program:
+    arguments = []
+    left = _MOST_ARGUMENTS
+    for word in program.arguments:
+        arguments.append(word if len(word) <= left else f"{word[:left]}…")
+        left -= len(word)
+        if left <= 0:
+            break
+    return Program(
+        path=program.path, arguments=tuple(capture.mask_words(arguments, key)[0]), pid=program.pid,
+        parent=program.parent, started=_after(program.started, began), ended=_after(program.ended, began),
+        exit_status=program.exit_status,
+    )
+
+
+def _after(moment: float | None, began: float) -> float | None:
+    return None if moment is None else round(max(0.0, moment - began), 3)
+
+
+def input_keys(
+    files: Sequence[FileAccess], store: DataStore, method: str, known: Mapping[str, DataKey], progress: Progress
+) -> list[DataKey]:
+    """Return the keys of *files* that were read; *known* are those that were hashed before or during the run."""
+    late = [file for file in files if file.path not in known]
+    paths = [file.path for file in late]
+    keys = store.generate_keys(paths, progress=progress(size_of("/", paths))) if paths else []
+    hashed = {**known, **dict(zip(paths, keys, strict=True))}
+    return [_input_key(file, hashed[file.path], store, method, is_late=file.path not in known) for file in files]
+
+
+def _input_key(file: FileAccess, key: DataKey, store: DataStore, method: str, *, is_late: bool) -> DataKey:
+    flags = [flag for flag in key.flags if flag != "changed during the run"]
+    digest = key.digest
+    if file.state is not None and not is_same(file.state, state_now(file.path)):
+        flags.append("changed by the run" if file.written or file.deleted else "changed during the run")
+        digest = None if is_late else digest  # it isn't what the program has read
+    return replace(
+        key, path=_told(file.path, store.root), digest=digest, seen=method, flags=tuple(flags), by=_by(file.readers)
+    )
+
+
+def output_keys(files: Sequence[FileAccess], store: DataStore, method: str, progress: Progress) -> list[DataKey]:
+    """Return the keys of *files* that were written, hashed now."""
+    root = os.path.realpath(store.root).rstrip("/") + "/"
+    paths = [os.path.join(store.root, file.path[len(root):]) if file.path.startswith(root) else file.path
+             for file in files]
+    if not paths:
+        return []
+    keys = store.generate_keys(paths, seen=method, progress=progress(size_of("/", paths)))
+    return [
+        replace(key, by=_by(file.writers), renamed_from=file.renamed_from)
+        for key, file in zip(keys, files, strict=True)
+    ]
+
+
+def deleted_keys(files: Iterable[FileAccess], store: DataStore, method: str) -> list[DataKey]:
+    """Return keys of *files* that were removed: name and, where it was seen, size."""
+    return [
+        DataKey(
+            _told(file.path, store.root), size=file.state.size if file.state else None, seen=method,
+            flags=("missing",), by=_by(file.writers),
+        )
+        for file in files
+    ]
+
+
+def _by(places: Iterable[int]) -> tuple[int, ...]:
+    return tuple(place for place in places if place < _MOST_PROGRAMS)
+
+
+def _told(path: str, root: str) -> str:
+    """Return *path* as records tell it: relative to the store's root, unless that is the root of everything."""
+    if root != "/" and path.startswith(root.rstrip("/") + "/"):
+        return os.path.relpath(path, root)
+    return path

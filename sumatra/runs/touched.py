@@ -14,6 +14,7 @@ from sumatra.facts import replace
 from sumatra.records import DataKey, Finding, Program, Record
 from sumatra.runs.comparing import Progress, size_of
 from sumatra.runs.evidence import Evidence
+from sumatra.runs.libraries import found_libraries, with_libraries
 from sumatra.runs.observing import is_same, state_now
 from sumatra.runs.workshop import Workshop
 from sumatra.versioncontrol import WorkingCopy
@@ -31,8 +32,12 @@ def with_observed(
     """Return *record* with all that *observed* tells, which is part of the *evidence*."""
     touched = sort_out(observed, record, workshop.root, evidence.copy)
     record = with_programs(record, observed.processes, workshop.key)
+    loaded = None if observed.method in ("scan", "none") else touched.loaded
+    found = found_libraries(record, workshop, evidence.environment, loaded, record.programs)
+    record = with_libraries(record, found, workshop)
+    read = [file for file in touched.inputs if file.path not in found.accounted]
     progress = _no_more if evidence.is_impatient else workshop.progress
-    keys = input_keys(touched.inputs, workshop.inputs, observed.method, evidence.known, progress)
+    keys = input_keys(read, workshop.inputs, observed.method, evidence.known, progress)
     # What is only named by the command, or by parameters, isn't an input where it can be seen what is read.
     is_blind = observed.needs_comparison or observed.method == "none"
     stays = [key for key in record.input_data if is_blind or key.seen == "stdin"]
@@ -79,7 +84,9 @@ def sort_out(
     """
     home = os.path.expanduser("~")
     code = _code(observed.files, record, copy)
-    packages = prefixes(observed.processes, home)
+    # A Python that was found by PATH tells its environment by reading this file.
+    environments = [file.path.rpartition("/")[0] for file in observed.files if file.path.endswith("/pyvenv.cfg")]
+    packages = [*prefixes(observed.processes, home), *environments]
     kinds: dict[str, str] = {}
 
     def kind(path: str) -> str:

@@ -1,0 +1,242 @@
+"""``smt run`` tells what the processes of a run really read, wrote and ran, and nothing of anybody else's."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SMT = [sys.executable, str(ROOT / "bin" / "smt")]
+
+
+def sha256(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture
+def last(smt):
+    """Return the newest record, or the one called *label*, as JSON has it."""
+
+    def found(label="last"):
+        said = smt("view", "--json", label)
+        assert said.status == 0, said.err
+        document = json.loads(said.out)
+        return document[0] if isinstance(document, list) else document
+
+    return found
+
+
+def names(project, keys):
+    """Return the names that *keys* have in the project's folder."""
+    return sorted(os.path.relpath(os.path.join(project / "Data", key["path"]), project) for key in keys)
+
+
+def codes(record):
+    return [finding["code"] for finding in record["receipt"]]
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} didn't appear"
+        time.sleep(0.01)
+
+
+def test_inputs_and_outputs_are_what_was_read_and_written_wherever_it_lies(project, smt, last, tmp_path):
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    (elsewhere / "in 1.csv").write_text("1\n")
+    (project / "in2.csv").write_text("2\n")
+    (project / "not read.csv").write_text("3\n")
+    script = """
+        cat "$1/in 1.csv" in2.csv > out.txt
+        mkdir -p deep/er; cp in2.csv deep/er/copy.csv
+        echo x > temporary; rm temporary
+        echo y > part; mv part whole
+        cat whole > "$1/result"
+    """
+    assert smt("run", "--", "sh", "-c", script, "sh", str(elsewhere)).status == 0
+    record = last()
+    assert sorted(os.path.basename(key["path"]) for key in record["input_data"]) == ["in 1.csv", "in2.csv"]
+    assert names(project, record["output_data"]) == sorted([
+        os.path.relpath(elsewhere / "result", project), "deep/er/copy.csv", "out.txt", "whole",
+    ])
+    digests = {os.path.basename(key["path"]): key["digest"] for key in record["output_data"]}
+    assert digests["out.txt"] == sha256(b"1\n2\n")
+    assert {key["seen"] for key in record["input_data"] + record["output_data"]} == {"notify"}
+    assert record["receipt"] == []
+
+
+def test_each_file_says_which_program_touched_it(project, smt, last):
+    (project / "in.csv").write_text("1\n")
+    smt("run", "--", "sh", "-c", "cat in.csv | tee out.csv > /dev/null; cp in.csv other.csv")
+    record = last()
+    programs = [os.path.basename(program["path"]) for program in record["programs"]]
+    assert sorted(programs[place] for place in record["input_data"][0]["by"]) == ["cat", "cp"]
+    writers = {
+        os.path.basename(key["path"]): [programs[place] for place in key["by"]] for key in record["output_data"]
+    }
+    assert writers == {"out.csv": ["tee"], "other.csv": ["cp"]}
+    assert {program["parent"] for program in record["programs"][1:]} == {0}
+    assert record["programs"][0]["started"] == 0
+
+
+def test_secrets_in_the_arguments_of_programs_that_the_run_starts_are_masked(project, smt, last):
+    smt("run", "--", "sh", "-c", "sh inner.sh; true")
+    (project / "inner.sh").write_text("/bin/echo --password hunter2-gingerbread > /dev/null\n")
+    smt("run", "--", "sh", "inner.sh")
+    text = json.dumps(last())
+    assert "echo" in text
+    assert "hunter2-gingerbread" not in text
+
+
+def test_a_renamed_output_tells_its_first_name_and_a_removed_file_is_told(project, smt, last):
+    (project / "old.dat").write_text("1\n")
+    smt("run", "--", "sh", "-c", "echo 2 > new.tmp; mv new.tmp new.dat; rm old.dat")
+    record = last()
+    (key,) = record["output_data"]
+    assert os.path.basename(key["renamed_from"]) == "new.tmp"
+    assert [os.path.basename(key["path"]) for key in record["deleted_data"]] == ["old.dat"]
+
+
+def test_a_program_of_the_user_s_own_that_is_not_under_version_control_is_an_input(project, smt, last):
+    (project / ".gitignore").write_text("simulate\n")
+    program = project / "simulate"
+    program.write_text("#!/bin/sh\necho 1 > out\n")
+    program.chmod(0o755)
+    smt("run", "--", "./simulate")
+    (key,) = last()["input_data"]
+    assert key["path"] == str(program)
+    assert key["digest"] == sha256(program.read_bytes())
+
+
+def test_code_is_told_as_code_and_no_byproduct_is_an_output(project, smt, last):
+    (project / "model.py").write_text("tau = 2\n")
+    (project / "use.py").write_text("import model\nopen('out', 'w').write(str(model.tau))\n")
+    for _ in range(2):
+        smt("run", "--", "python", "use.py")
+        record = last()
+        assert record["input_data"] == []
+        assert names(project, record["output_data"]) == ["out"]
+        assert sorted(change["path"] for change in record["changes"]) == ["model.py", "use.py"]
+
+
+def test_a_file_that_is_read_and_then_overwritten_by_the_run_was_hashed_in_time(project, smt, last):
+    """Both when the command names it, and when the program finds it by itself and takes a while."""
+    (project / "state").write_text("before\n")
+    smt("run", "--", "sh", "-c", "cat $0 > /dev/null; echo after > $0", "state")
+    (key,) = last()["input_data"]
+    assert (key["digest"], key["flags"]) == (sha256(b"before\n"), ["changed by the run"])
+    (project / "state").write_text("before\n")
+    smt("run", "--", "sh", "-c", "f=sta; cat ${f}te > /dev/null; sleep 1.5; echo after > ${f}te")
+    record = last()
+    (key,) = record["input_data"]
+    assert (key["digest"], key["flags"]) == (sha256(b"before\n"), ["changed by the run"])
+    assert record["output_data"][0]["digest"] == sha256(b"after\n")
+    assert record["receipt"] == []
+
+
+def test_a_file_that_is_overwritten_at_once_has_no_false_digest(project, smt, last):
+    (project / "state").write_text("before\n")
+    smt("run", "--", "sh", "-c", "f=sta; read x < ${f}te; echo after > ${f}te")
+    record = last()
+    (key,) = record["input_data"]
+    assert (key["digest"], key["flags"]) == (None, ["changed by the run"])
+    assert codes(record) == ["input-overwritten"]
+
+
+def test_an_input_that_somebody_else_changes_is_flagged(project, smt, last):
+    (project / "shared.csv").write_text("before\n")
+    run = subprocess.Popen([*SMT, "run", "-q", "--", "sh", "-c", "cat shared.csv; touch begun; sleep 1.5"])
+    wait_for(project / "begun")
+    time.sleep(0.8)
+    (project / "shared.csv").write_text("after that\n")
+    assert run.wait(30) == 0
+    record = last()
+    (key,) = record["input_data"]
+    assert (key["digest"], key["flags"]) == (sha256(b"before\n"), ["changed during the run"])
+    assert codes(record) == ["input-changed"]
+
+
+@pytest.mark.slow
+def test_twenty_runs_at_once_in_one_folder_each_have_their_own_outputs(project, smt):
+    runs = [
+        subprocess.Popen(
+            [*SMT, "run", "-q", "-l", f"run{number}", "--", "sh", "-c",
+             f"echo {number} > out{number}; sleep 0.2; cat out{number} > again{number}"],
+            stdin=subprocess.DEVNULL,
+        )
+        for number in range(20)
+    ]
+    assert [run.wait(60) for run in runs] == [0] * 20
+    records = json.loads(smt("list", "--json").out)
+    assert len(records) == 20
+    for record in records:
+        number = record["label"].removeprefix("run")
+        assert names(project, record["output_data"]) == [f"again{number}", f"out{number}"]
+        assert [key["flags"] for key in record["output_data"]] == [[], []]
+
+
+def test_what_a_run_did_is_known_although_smt_was_killed(project, last):
+    (project / "in.csv").write_text("1\n")
+    run = subprocess.Popen(
+        [*SMT, "run", "-l", "orphan", "--", "sh", "-c", "touch begun; sleep 1.2; cat in.csv > late; rm begun"],
+        stdin=subprocess.DEVNULL,
+    )
+    wait_for(project / "begun")
+    time.sleep(0.3)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    wait_for(project / "late")
+    time.sleep(0.5)
+    record = last("orphan")
+    assert record["status"] == "crashed"
+    assert names(project, record["output_data"]) == ["late"]
+    assert [os.path.basename(key["path"]) for key in record["input_data"]] == ["in.csv"]
+    assert codes(record) == ["crashed", "looked-late"]
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("method", ["notify", "strace", "scan", "none"])
+def test_the_record_says_how_it_was_observed_and_what_that_took(method, project, smt, last):
+    smt("configure", f"--trace={method}")
+    (project / "in.csv").write_text("1\n")
+    (project / "Data").mkdir(exist_ok=True)
+    assert smt("run", "--", "sh", "-c", "cat in.csv > Data/out").status == 0
+    record = last()
+    assert record["observation"]["method"] == method
+    assert 0 < record["observation"]["before"] < 30
+    assert 0 < record["observation"]["after"] < 30
+    assert names(project, record["output_data"]) == ([] if method == "none" else ["Data/out"])
+    read = [os.path.basename(key["path"]) for key in record["input_data"]]
+    assert read == (["in.csv"] if method in ("notify", "strace") else [])
+
+
+def test_names_of_any_bytes_come_through(project, smt, last):
+    odd = b"sp\xe4t \n'\"$x"
+    (project / os.fsdecode(odd)).write_text("1\n")
+    smt("run", "--", "sh", "-c", "for f in sp*; do cat \"$f\" > \"$f.out\"; done")
+    record = last()
+    assert [os.fsencode(os.path.basename(key["path"])) for key in record["input_data"]] == [odd]
+    assert [os.fsencode(os.path.basename(key["path"])) for key in record["output_data"]] == [odd + b".out"]
+
+
+def test_a_data_folder_that_is_a_link_is_told_by_its_own_name(project, smt, last, tmp_path):
+    (tmp_path / "scratch").mkdir()
+    (project / "Data").rmdir()
+    (project / "Data").symlink_to(tmp_path / "scratch")
+    smt("run", "--", "sh", "-c", "echo 1 > Data/out")
+    assert [key["path"] for key in last()["output_data"]] == ["out"]
+
+
+def test_the_parameter_file_is_told_once(project, smt, last):
+    smt("run", "--", "python", "main.py", "default.param")
+    record = last()
+    assert record["parameters"]["path"] == str(project / "default.param")
+    assert record["input_data"] == []

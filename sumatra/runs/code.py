@@ -88,7 +88,10 @@ def _with_version_control(
             f"Code has changed, please commit your changes: {names}",
             "or let Sumatra keep them: smt configure --on-changed=store-diff",
         )
-    untracked = [change for change in status.changed if change.kind == "untracked"]
+    untracked = [
+        change for change in status.changed
+        if change.kind == "untracked" and "__pycache__" not in change.path.split("/")  # made from what is kept
+    ]
     wanted = tracked + [change for change in untracked if not _below(os.path.join(copy.root, change.path), passed_over)]
     if len(wanted) - len(tracked) > _MANY:
         findings.append(Finding(

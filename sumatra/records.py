@@ -311,6 +311,7 @@ class Record:
     version: str | None = None
     diff: str = ""
     changes: tuple[Change, ...] = ()
+    code_files: tuple[str, ...] = ()  #: of its own code, those that it loaded; relative to the repository's root
     on_changed: str = ""
     parameters: Parameters = Parameters()
     launch_mode: Choice = Choice("serial")

@@ -93,6 +93,7 @@ def to_document(record: Record) -> dict[str, Any]:
         "version": record.version,
         "diff": record.diff,
         "changes": [_fields(change) for change in record.changes],
+        "code_files": list(record.code_files),
         "on_changed": record.on_changed,
         "parameters": _parameters_document(record.parameters),
         "launch_mode": _choice_document(

@@ -80,7 +80,9 @@ def _collected(record: Record, folder: RunFolder, workshop: Workshop) -> Record:
     copy = None
     with suppress(VersionControlError):
         copy = find(record.repository.root) if record.repository and record.repository.root else None
-    evidence = Evidence(observed=observed, before=folder.read_before(), is_late=True, environment=record.environment, copy=copy)
+    evidence = Evidence(
+        observed=observed, before=folder.read_before(), is_late=True, environment=record.environment, copy=copy
+    )
     return ending.collect(record, folder, workshop, data, evidence)
 
 

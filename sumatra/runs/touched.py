@@ -31,7 +31,7 @@ def with_observed(
 ) -> Record:
     """Return *record* with all that *observed* tells, which is part of the *evidence*."""
     touched = sort_out(observed, record, workshop.root, evidence.copy)
-    record = with_programs(record, observed.processes, workshop.key)
+    record = replace(with_programs(record, observed.processes, workshop.key), code_files=tuple(touched.code))
     loaded = None if observed.method in ("scan", "none") else touched.loaded
     found = found_libraries(record, workshop, evidence.environment, loaded, record.programs)
     record = with_libraries(record, found, workshop)
@@ -70,6 +70,7 @@ class Touched(NamedTuple):
     inputs: list[FileAccess]
     outputs: list[FileAccess]
     deleted: list[FileAccess]
+    code: list[str]  #: of the run's own, those that were read; relative to the root of its working copy
     loaded: list[str]  #: whatever was read or executed and isn't Sumatra's own: libraries are among it
 
 
@@ -83,7 +84,8 @@ def sort_out(
     want to hear of.
     """
     home = os.path.expanduser("~")
-    code = _code(observed.files, record, copy)
+    top = os.path.realpath(copy.root if copy else record.working_directory).rstrip("/") + "/"
+    code = _code(observed.files, top, record, copy)
     # A Python that was found by PATH tells its environment by reading this file.
     environments = [file.path.rpartition("/")[0] for file in observed.files if file.path.endswith("/pyvenv.cfg")]
     packages = [*prefixes(observed.processes, home), *environments]
@@ -100,19 +102,29 @@ def sort_out(
         inputs=[file for file in inputs(wanted, kind) if file.path != parameters],
         outputs=outputs(wanted, kind, home=home, root=root),
         deleted=[file for file in wanted if file.deleted and kind(file.path) in (DATA, "code")],
+        code=sorted({source[len(top):] for source in map(_source, observed.files) if source in code}),
         loaded=[file.path for file in observed.files if file.read and kind(file.path) != OWN],
     )
 
 
-def _code(files: Iterable[FileAccess], record: Record, copy: WorkingCopy | None) -> frozenset[str]:
-    """Return which of *files* are the code that the record has: under version control, or kept by content."""
-    top = os.path.realpath(copy.root if copy else record.working_directory)
-    below = top.rstrip("/") + "/"
-    likely = [file.path[len(below):] for file in files if file.path.startswith(below) and is_code(file.path)]
+def _source(file: FileAccess) -> str:
+    """Return what was read; for bytecode of Python, which stands for its source, that."""
+    folder, _, name = file.path.rpartition("/")
+    if not file.read:
+        return ""
+    if folder.endswith("/__pycache__") and name.endswith(".pyc"):
+        return f"{folder.removesuffix('/__pycache__')}/{name.partition('.')[0]}.py"
+    return file.path
+
+
+def _code(files: Iterable[FileAccess], top: str, record: Record, copy: WorkingCopy | None) -> frozenset[str]:
+    """Return which of *files*, or their sources, are the code that the record has: under version control, or kept."""
+    paths = {source for file in files for source in (file.path, _source(file)) if source.startswith(top)}
+    likely = [path[len(top):] for path in paths if is_code(path)]
     kept = {change.path for change in record.changes if change.digest is not None}
     unsure = [path for path in likely if path not in kept]
     known = copy.tracked(unsure) if copy and unsure else set()
-    return frozenset(below + path for path in likely if path in kept or path in known)
+    return frozenset(top + path for path in likely if path in kept or path in known)
 
 
 def with_programs(record: Record, seen: Sequence[SeenProgram], key: bytes) -> Record:

@@ -126,6 +126,7 @@ def test_code_is_told_as_code_and_no_byproduct_is_an_output(project, smt, last):
         assert names(project, record["output_data"]) == ["out"]
         kept = {change["path"] for change in record["changes"]}
         assert kept - {"out"} == {"model.py", "use.py"}
+        assert record["code_files"] == ["model.py", "use.py"]
 
 
 def test_a_file_that_is_read_and_then_overwritten_by_the_run_was_hashed_in_time(project, smt, last):

@@ -28,6 +28,7 @@ BACKENDS = {
     "run": Backend(".run", "run a program and keep it on record"),
     "list": Backend(".list", "list records, or search them"),
     "view": Backend(".view", "show one record in full"),
+    "diff": Backend(".diff", "tell in what runs differ"),
     "comment": Backend(".comment", "write down what came of a run"),
     "tag": Backend(".tag", "tag records, or take tags away"),
     "delete": Backend(".delete", "put records into the trash, or bring them back"),

@@ -1,0 +1,71 @@
+"""Tell in what runs differ, and what of it could have changed the results.
+
+    smt diff LABEL LABEL
+    smt diff 2026112 last --long
+    smt diff first second third      (a table of what varies)
+    smt diff A B -i '^Data/log'      (leave out what the regular expression finds in a name)
+
+The results come first, then what could explain them, likeliest first: inputs, parameters, code, libraries,
+environment, command, machine. What one of the records doesn't tell is not taken for equal. The exit status is 0 if the
+results are the same, and 1 if they differ.
+"""
+
+import argparse
+import json
+import re
+
+from sumatra.cli.terminal import parse_anywhere, project_here, view_for
+from sumatra.differences import KINDS, between, varying
+from sumatra.errors import UsageError
+
+parse = parse_anywhere
+
+_OPTIONS = {
+    "parameters": ("parameters",), "code": ("code",), "env": ("environment", "dependencies", "platform"),
+    "data": ("results", "inputs"),
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare labels and what to tell."""
+    add = parser.add_argument
+    add("labels", nargs="+", metavar="LABEL", help="the records to compare, two or more")
+    add("-l", "--long", action="store_true", help="tell all of each kind, however many")
+    add("-i", "--ignore", action="append", default=[], metavar="PATTERN",
+        help="leave out names in which this regular expression is found; may be given several times")
+    add("--parameters", action="store_true", help="compare parameters only")
+    add("--code", action="store_true", help="compare code only")
+    add("--env", action="store_true", help="compare environment, libraries and machine only")
+    add("--data", action="store_true", help="compare results and input files only")
+    add("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare, and end with 1 where the results differ."""
+    if len(args.labels) < 2:
+        raise UsageError("there is only one record to compare", "name two: smt diff LABEL last")
+    for pattern in args.ignore:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UsageError(f"{pattern!r} isn't a regular expression: {error}") from error
+    kinds = [kind for option, some in _OPTIONS.items() if getattr(args, option) for kind in some] or list(KINDS)
+    project = project_here()
+    records = [project.get_record(label) for label in args.labels]
+    from sumatra.formatting import differences as formatting
+
+    if len(records) > 2:
+        table = {key: values for key, values in varying(records, args.ignore).items() if key[0] in kinds}
+        if args.json:
+            told = [{"kind": kind, "name": name, "values": values} for (kind, name), values in table.items()]
+            print(json.dumps({"labels": [record.label for record in records], "varying": told}, indent=2))
+        else:
+            print("".join(formatting.table(records, table, view_for())), end="")
+        return int(any(kind == "results" for kind, _ in table))
+    one, other = records
+    found = between(one, other, args.ignore)
+    if args.json:
+        print(json.dumps(formatting.as_json(one, other, found, kinds), indent=2))
+    else:
+        print("".join(formatting.text(one, other, found, view_for(), kinds=kinds, whole=args.long)), end="")
+    return int(bool(found.of("results")))

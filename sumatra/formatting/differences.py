@@ -1,0 +1,160 @@
+"""What differs between runs, for reading on a terminal: what ``smt diff`` shows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sumatra.differences import CAUSES, KINDS, Difference, Differences
+from sumatra.formatting import View
+from sumatra.formatting.escape import visible
+from sumatra.formatting.layout import cells, paint, shorten
+from sumatra.records import Record
+
+__all__ = ["as_json", "table", "text"]
+
+_PLAIN = View()
+_MOST = 8  #: of one kind, unless all are asked for
+
+#: What things of each kind are called when they are counted: one, many.
+_WORDS = {
+    "results": ("result", "results"), "inputs": ("input file", "input files"),
+    "parameters": ("parameter", "parameters"), "code": ("part of the code", "parts of the code"),
+    "dependencies": ("library", "libraries"), "environment": ("fact of the environment", "facts of the environment"),
+    "command": ("part of the command", "parts of the command"),
+    "platform": ("fact of the machine", "facts of the machine"),
+}
+
+
+def text(
+    one: Record, other: Record, differences: Differences, view: View = _PLAIN, *, kinds: Sequence[str] = KINDS,
+    whole: bool = False, next_step: str = "",
+) -> Iterator[str]:
+    """Yield what *differences* between *one* and *other* say, lines with their ends: the verdict first.
+
+    Only *kinds* are told; with *whole*, all of each.
+    """
+    yield from _heading(one, other, view)
+    results = differences.of("results")
+    if "results" in kinds:
+        yield from _results(results, differences.same.get("results", 0), view, whole)
+    causes = [each for each in differences.found if each.kind != "results" and each.kind in kinds]
+    serious = [each for each in causes if each.matters is not False]
+    if serious:
+        title = "could explain it" if results else "differs all the same"
+        yield paint(title, "bold", view.color) + "\n"
+        yield from _lines(serious, view, whole, numbered=True)
+    elif results:
+        yield paint("could explain it", "bold", view.color) + "\n  nothing that is known differs\n"
+    harmless = [each for each in causes if each.matters is False]
+    if harmless:
+        yield paint("hardly matters", "bold", view.color) + "\n"
+        yield from _lines(harmless, view, whole)
+    same = _same(differences.same, kinds)
+    if same:
+        yield f"{paint('same', 'bold', view.color)}        {same}\n"
+    for sentence in differences.unknown:
+        yield f"{paint('not known', 'bold', view.color)}   {visible(sentence)}\n"
+    if next_step and results and serious:
+        yield f"{paint('next', 'bold', view.color)}        {next_step}\n"
+
+
+def _heading(one: Record, other: Record, view: View) -> Iterator[str]:
+    told = [f"{visible(record.label)} ({record.timestamp:%Y-%m-%d %H:%M}, {record.status})" for record in (one, other)]
+    yield paint(f"{told[0]}  vs  {told[1]}", "bold", view.color) + "\n"
+
+
+def _results(results: Sequence[Difference], same: int, view: View, whole: bool) -> Iterator[str]:
+    if not results:
+        number = max(same - 1, 0)  # the status isn't a file
+        detail = f"all {number} output files are identical" if number else "there are no output files"
+        yield f"{paint('results', 'bold', view.color)}     the same: {detail}\n"
+        return
+    files = [each for each in results if each.name != "status"]
+    number = len(files) + same - (len(files) == len(results))
+    yield f"{paint('results', 'bold', view.color)}     {len(files)} of {number} output files differ\n"
+    yield from _lines(results, view, whole, kind=False)
+
+
+def _lines(
+    differences: Sequence[Difference], view: View, whole: bool, *, numbered: bool = False, kind: bool = True
+) -> Iterator[str]:
+    shown = 0
+    told: dict[str, int] = {}
+    width = min(40, max(cells(visible(each.name)) for each in differences))
+    for number, each in enumerate(differences, 1):
+        told[each.kind] = told.get(each.kind, 0) + 1
+        if not whole and told[each.kind] > _MOST:
+            continue
+        shown += 1
+        name = visible(each.name)
+        head = f"{number:>3} " if numbered else "    "
+        what = f"{each.kind:<13}" if kind else ""
+        line = f"{head}{what}{name}{' ' * (width - cells(name))}  {_change(each)}"
+        note = f"  ({each.note})" if each.note else ""
+        if view.width:
+            line = shorten(line, view.width - len(note))
+        yield f"{line}{paint(note, 'dim', view.color)}\n"
+    if shown < len(differences):
+        yield f"    … and {len(differences) - shown} more: smt diff --long\n"
+
+
+def _change(difference: Difference) -> str:
+    one, other = (_brief(value) for value in (difference.one, difference.other))
+    if difference.one is None:
+        return f"only in the second: {other}"
+    if difference.other is None:
+        return f"only in the first: {one}"
+    return f"{one} -> {other}"
+
+
+def _brief(value: str | None) -> str:
+    told = visible(value or "")
+    for mark in ("sha256:", "sha1:"):
+        place = told.find(mark)
+        if place >= 0:
+            return told[:place] + told[place : place + len(mark) + 8] + "…"
+    return shorten(told, 60)
+
+
+def _same(same: Mapping[str, int], kinds: Sequence[str]) -> str:
+    told = [
+        f"{number} {_WORDS[kind][number != 1]}" for kind, number in same.items()
+        if number and kind in kinds and kind in CAUSES
+    ]
+    return ", ".join(told)
+
+
+def table(
+    records: Sequence[Record], varying: Mapping[tuple[str, str], Sequence[str | None]], view: View
+) -> Iterator[str]:
+    """Yield what varies among *records*, a line for each thing and a column for each record."""
+    if not varying:
+        yield "nothing that is known varies\n"
+        return
+    rows = [["", *(visible(record.label) for record in records)]]
+    rows += [[f"{kind}  {visible(name)}", *map(_cell, values)] for (kind, name), values in varying.items()]
+    widths = [min(40, max(cells(row[place]) for row in rows)) for place in range(len(rows[0]))]
+    for row in rows:
+        told = (shorten(cell, width) for cell, width in zip(row, widths, strict=True))
+        line = "  ".join(cell + " " * (width - cells(cell)) for cell, width in zip(told, widths, strict=True)).rstrip()
+        yield (paint(line, "bold", view.color) if row is rows[0] else line) + "\n"
+
+
+def _cell(value: str | None) -> str:
+    return "-" if value is None else _brief(value)
+
+
+def as_json(one: Record, other: Record, differences: Differences, kinds: Sequence[str] = KINDS) -> dict[str, object]:
+    """Return *differences* as what JSON can say."""
+    return {
+        "one": one.label,
+        "other": other.label,
+        "results": "different" if differences.of("results") else "identical",
+        "differences": [
+            {
+                "kind": each.kind, "name": each.name, "one": each.one, "other": each.other, "matters": each.matters,
+                "note": each.note,
+            }
+            for each in differences.found if each.kind in kinds
+        ],
+        "same": {kind: number for kind, number in differences.same.items() if kind in kinds},
+        "unknown": list(differences.unknown),
+    }

@@ -1,0 +1,74 @@
+"""``smt diff``: what differs, and what could explain it."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def two_runs(project, smt):
+    """Two runs of one simulation with different time constants, and code that was edited in between."""
+    smt("run", "-l", "slow", "--", "python", "main.py", "default.param")
+    (project / "main.py").write_text((project / "main.py").read_text() + "# edited\n")
+    smt("run", "-l", "fast", "python", "main.py", "default.param", "tau_m=10.0")
+
+
+def test_the_verdict_comes_first_and_then_what_could_explain_it(two_runs, smt):
+    said = smt("diff", "slow", "fast")
+    lines = said.out.splitlines()
+    assert said.status == 1
+    assert lines[0].startswith("slow (") and "vs  fast (" in lines[0]
+    assert lines[1] == "results     1 of 1 output files differ"
+    assert "example.dat" in lines[2] and " -> " in lines[2]
+    explained = lines[lines.index("could explain it") + 1:]
+    assert any("parameters" in line and "tau_m" in line and "20.0 -> 10.0" in line for line in explained)
+    assert any("main.py" in line and "loaded by the run" in line for line in explained)
+    assert any(line.startswith("same ") and "1 parameter" in line for line in explained)
+
+
+def test_equal_runs_are_said_to_be_equal_with_status_0(project, smt):
+    for label in ("a", "b"):
+        smt("run", "-l", label, "--", "python", "main.py", "default.param")
+    said = smt("diff", "a", "b")
+    assert said.status == 0
+    assert "results     the same: all 1 output files are identical" in said.out
+    assert "could explain it" not in said.out
+
+
+def test_json_has_the_same(two_runs, smt):
+    found = json.loads(smt("diff", "--json", "slow", "fast").out)
+    assert found["results"] == "different"
+    assert {"kind": "parameters", "name": "tau_m", "one": "20.0", "other": "10.0", "matters": True, "note": ""} in (
+        found["differences"]
+    )
+
+
+def test_one_kind_may_be_asked_for(two_runs, smt):
+    said = smt("diff", "--parameters", "slow", "fast")
+    assert "tau_m" in said.out
+    assert "main.py" not in said.out and "example.dat" not in said.out
+
+
+def test_of_more_than_two_what_varies_is_a_table(two_runs, smt):
+    smt("run", "-l", "third", "python", "main.py", "default.param", "tau_m=5.0")
+    said = smt("diff", "slow", "fast", "third")
+    line = next(line for line in said.out.splitlines() if "tau_m" in line)
+    assert line.split()[2:] == ["20.0", "10.0", "5.0"]
+
+
+@pytest.mark.parametrize(("words", "status", "sentence"), [
+    (("slow",), 2, "there is only one record to compare"),
+    (("slow", "nosuch"), 4, "there is no record called 'nosuch'"),
+    (("slow", "fast", "-i", "("), 2, "isn't a regular expression"),
+])
+def test_slips_are_told_in_a_sentence(words, status, sentence, two_runs, smt):
+    said = smt("diff", *words)
+    assert said.status == status
+    assert sentence in said.err
+
+
+def test_control_characters_of_a_record_don_t_reach_the_terminal(project, smt):
+    for label, word in (("a", "\x1b[31mred"), ("b", "\x07bell")):
+        smt("run", "-l", label, "--", "echo", word)
+    said = smt("diff", "a", "b")
+    assert "\x1b" not in said.out and "\x07" not in said.out

@@ -69,7 +69,7 @@ def settings_page() -> str:
         f"project's folder. The file begins with ``schema = {settings.SCHEMA}``.\n\n"
     )
     for name, entry in settings.SETTINGS.items():
-        default = "none" if entry.default == "" else repr(entry.default)
+        default = "none" if entry.default in ("", ()) else repr(entry.default)
         page += f"``{name}``\n    {entry.metadata['summary'].replace('`', '``')}; default {default.replace('*', '')}"
         choices = entry.metadata["choices"]
         page += (f"; one of {', '.join(choices)}" if choices else "") + "\n\n"

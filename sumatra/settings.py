@@ -50,6 +50,10 @@ class Settings:
         "auto", "how it is observed what programs read and write; auto is the best way that is possible",
         ("auto", "notify", "strace", "audit", "scan", "none"),
     )
+    ignore: tuple[str, ...] = _setting(
+        (), "files that records don't tell of: patterns as in .gitignore, which are added to those in .smtignore"
+    )
+    most_files: int = _setting(10_000, "so many inputs, and so many outputs, are told of in a record")
     largest_untracked: str = _setting("1 MB", "untracked and changed files up to this size are kept with a record")
     largest_untracked_total: str = _setting("50 MB", "so much of them together")
 
@@ -57,6 +61,9 @@ class Settings:
 #: Every setting by its name, with its field (default, summary, choices).
 SETTINGS = {entry.name: entry for entry in fields(Settings)}
 
+_KINDS = {
+    str: "a text in quotes", bool: "true or false", int: "a number", tuple: "texts in quotes between square brackets"
+}
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 
 
@@ -100,16 +107,21 @@ def _plain(text: str) -> dict[str, Any] | None:
             continue
         if not equals or not name.isidentifier() or not name.isascii() or name in found or not value.isprintable():
             return None
-        inside = value[1:-1]
         if value in ("true", "false"):
             found[name] = value == "true"
         elif value.isascii() and value.isdigit() and not value.startswith("0"):
             found[name] = int(value)
-        elif len(value) > 1 and value[0] == value[-1] == '"' and '"' not in inside and "\\" not in inside:
-            found[name] = inside
+        elif _is_plain_text(value):
+            found[name] = value[1:-1]
+        elif value[:1] == "[" and value[-1:] == "]" and all(map(_is_plain_text, items := value[1:-1].split(", "))):
+            found[name] = [item[1:-1] for item in items]
         else:
             return None
     return found
+
+
+def _is_plain_text(value: str) -> bool:
+    return len(value) > 1 and value[0] == value[-1] == '"' and '"' not in value[1:-1] and "\\" not in value
 
 
 def _checked(found: Mapping[str, Any], path: str) -> Settings:
@@ -122,10 +134,11 @@ def _checked(found: Mapping[str, Any], path: str) -> Settings:
     for name, value in found.items():
         if name not in SETTINGS:
             continue  # a later version's, or the user's own: not ours to judge
-        default = SETTINGS[name].default
-        if type(value) is not type(default):
-            kind = {str: "a text in quotes", bool: "true or false"}[type(default)]
-            raise ProjectError(f"the setting {name} in {path} should be {kind}", "repair the file by hand")
+        wanted = type(SETTINGS[name].default)
+        if wanted is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
+            value = tuple(value)
+        if type(value) is not wanted:
+            raise ProjectError(f"the setting {name} in {path} should be {_KINDS[wanted]}", "repair the file by hand")
         values[name] = value
     return check(Settings(**values))
 
@@ -137,6 +150,8 @@ def check(settings: Settings) -> Settings:
         value = getattr(settings, name)
         if choices and value not in choices:
             raise UsageError(f"{name} can't be {value!r}", "it is one of: " + ", ".join(choices))
+    if settings.most_files < 1:
+        raise UsageError(f"most_files can't be {settings.most_files}", "it is a number of files, 1 or more")
     parse_size(settings.largest_untracked)
     parse_size(settings.largest_untracked_total)
     return settings
@@ -164,9 +179,10 @@ def write(folder: str, settings: Settings) -> None:
         document["schema"] = SCHEMA
     for name, entry in SETTINGS.items():
         value = getattr(settings, name)
+        value = list(value) if isinstance(value, tuple) else value
         if name in document:
             if document[name] != value:
                 document[name] = value
-        elif name == "name" or value != entry.default:
+        elif name == "name" or getattr(settings, name) != entry.default:
             document[name] = value
     files.write_atomically(path, tomlkit.dumps(document).encode())

@@ -2,6 +2,7 @@
 
     smt configure --executable=python --main=main.py
     smt configure --on-changed=error
+    smt configure --ignore='*.tmp' --ignore=/cache/
 
 They are in .smt/project.toml, which can be edited by hand too. An empty text brings back the default: --main=''. With
 --store the records are copied to the new store.
@@ -21,6 +22,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare an option per setting."""
     parser.add_argument("-r", "--repository", metavar="URL", help="where the code comes from, for information")
     options.declare(parser)
+    parser.add_argument("--no-ignore", action="append", default=[], metavar="PATTERN",
+                        help="take a pattern away that --ignore has added")
     parser.add_argument("--add-plugin", metavar="MODULE", help=argparse.SUPPRESS)
     parser.add_argument("--remove-plugin", metavar="MODULE", help=argparse.SUPPRESS)
 
@@ -33,7 +36,9 @@ def run(args: argparse.Namespace) -> None:
             "install or remove the package that has the plug-in: pip install, pip uninstall",
         )
     project = project_here()
-    chosen = options.values(args, project.path)
+    chosen = options.values(args, project.path, _without(project.settings.ignore, args.no_ignore))
+    if args.no_ignore:
+        chosen.setdefault("ignore", _without(project.settings.ignore, args.no_ignore))
     if args.repository is not None:
         chosen["repository"] = args.repository
     if not chosen:
@@ -42,6 +47,13 @@ def run(args: argparse.Namespace) -> None:
         _change_store(project, chosen)
     else:
         project.configure(**chosen)
+
+
+def _without(patterns: tuple[str, ...], unwanted: list[str]) -> tuple[str, ...]:
+    for pattern in unwanted:
+        if pattern not in patterns:
+            raise UsageError(f"{pattern!r} isn't ignored", f"patterns are: {', '.join(patterns) or 'none'}")
+    return tuple(pattern for pattern in patterns if pattern not in unwanted)
 
 
 def _change_store(project: Project, chosen: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from sumatra import launch, plugins, settings
@@ -32,6 +33,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("-W", "--webdav", metavar="URL", help=argparse.SUPPRESS)
     add("--description", metavar="TEXT", help="what the project is about")
     add("--trace", choices=choices["trace"], help="how to observe what programs read and write (default: auto)")
+    add("--ignore", action="append", metavar="PATTERN",
+        help="files that records don't tell of, as in .gitignore; several times for several, '' for none")
+    add("--most-files", metavar="COUNT", help="tell of so many inputs and outputs of a run (default: 10000)")
     add("--largest-untracked", metavar="SIZE", help="keep changed and untracked files up to this size (default: 1 MB)")
     plain = parser.add_mutually_exclusive_group()
     plain.add_argument("-p", "--plain", action="store_const", const=True, default=None,
@@ -45,8 +49,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
                        help="look for parameter files")
 
 
-def values(args: argparse.Namespace, root: str) -> dict[str, Any]:
-    """Return the settings that were given; paths as they are seen from the project's folder *root*."""
+def values(args: argparse.Namespace, root: str, ignored: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the settings that were given; paths as they are seen from the project's folder *root*.
+
+    Patterns of files to ignore are added to those that the project has, *ignored*.
+    """
     for option in ("archive", "mirror", "webdav"):
         if getattr(args, option) not in (None, "false"):
             raise UsageError(f"--{option}: this version keeps data where programs write it", "leave the option out")
@@ -59,14 +66,15 @@ def values(args: argparse.Namespace, root: str) -> dict[str, Any]:
         "timestamp_format": args.timestamp_format, "launch_mode": args.launch_mode,
         "launch_mode_options": args.launch_mode_options, "description": args.description, "plain": args.plain,
         "ignore_parameters": args.ignore_parameters, "largest_untracked": args.largest_untracked,
-        "trace": args.trace,
+        "trace": args.trace, "ignore": _patterns(args.ignore, ignored), "most_files": _count(args.most_files),
     }
     chosen: dict[str, Any] = {
         name: settings.SETTINGS[name].default if value == "" else value
         for name, value in found.items() if value is not None
     }
     for name, value in chosen.items():
-        if isinstance(value, str) and not value.isprintable():
+        texts = value if isinstance(value, tuple) else [str(value)]
+        if not all(text.isprintable() for text in texts):
             raise UsageError(f"{name} can't be {value!r}", "take text without control characters, in UTF-8")
     if "timestamp_format" in chosen:
         from datetime import datetime
@@ -92,6 +100,32 @@ def _seen_from(root: str, path: str | None) -> str | None:
     absolute = os.path.abspath(os.path.expanduser(path))
     inside = os.path.relpath(absolute, root)
     return absolute if inside.startswith("..") else inside
+
+
+def _patterns(given: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the patterns *known* and *given*, each once; an empty one takes away those before it."""
+    if given is None:
+        return None
+    from sumatra.capture.ignoring import can_match
+
+    found = list(known)
+    for pattern in given:
+        if not pattern:
+            found = []
+            continue
+        if not can_match(pattern):
+            raise UsageError(f"no file can fit the pattern {pattern!r}", "write it as in .gitignore: *.tmp or /cache/")
+        found = [*(other for other in found if other != pattern), pattern]  # the last one that fits decides
+    return tuple(found)
+
+
+def _count(text: str | None) -> int | str | None:
+    if not text:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{text!r} isn't a number of files", "write it as 10000") from None
 
 
 def _store(root: str, address: str | None) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import sumatra
 from sumatra.cli import BACKENDS
 from sumatra.facts import as_dict
-from sumatra.settings import read
+from sumatra.settings import Settings, read
 
 ROOT = Path(__file__).resolve().parents[2]
 SMT = [sys.executable, str(ROOT / "bin" / "smt")]
@@ -33,12 +33,15 @@ OPTIONS = [
     ("--description=of \"squids\" & café", "description", "of \"squids\" & café"),
     ("--largest-untracked=2 kB", "largest_untracked", "2 kB"),
     ("--trace=strace", "trace", "strace"),
+    ("--ignore=*.tmp", "ignore", ["*.tmp"]),
+    ("--most-files=500", "most_files", 500),
     ("--repository=https://example.org/code.git", "repository", "https://example.org/code.git"),
     ("--plain", "plain", True),
     ("--no-plain", "plain", False),
     ("--ignore-parameters", "ignore_parameters", True),
     ("--parse-parameters", "ignore_parameters", False),
     ("--store=.smt/others.sqlite", "record_store", ".smt/others.sqlite"),
+    ("--no-ignore=*.tmp", "ignore", []),
 ]
 
 
@@ -46,13 +49,17 @@ def settings(folder: Path) -> dict:
     return tomllib.loads((folder / ".smt" / "project.toml").read_text())
 
 
+def plain(chosen: Settings) -> dict:
+    return json.loads(json.dumps(as_dict(chosen)))
+
+
 def test_each_option_of_configure_is_in_the_settings_and_changes_no_other(project, smt):
-    expected = as_dict(read(project / ".smt"))
+    expected = plain(read(project / ".smt"))
     for option, name, value in OPTIONS:
         said = smt("configure", option)
         assert said == (0, "", ""), said
         expected[name] = value
-        assert as_dict(read(project / ".smt")) == expected, option
+        assert plain(read(project / ".smt")) == expected, option
         assert settings(project).get(name, False) == value or name == "launch_mode", "False is the default"
     assert expected.items() <= json.loads(smt("info", "--json").out).items()
     named = {re.split("[= ]", option)[0] for option, _, _ in OPTIONS}
@@ -102,12 +109,29 @@ def test_settings_are_heeded_by_the_next_run(project, smt):
 
 def test_an_empty_text_brings_back_the_default(project, smt):
     before = json.loads(smt("info", "--json").out)
-    options = ["-d", "-i", "-e", "-m", "-t", "-s", "-o", "--description", "--largest-untracked"]
+    options = ["-d", "-i", "-e", "-m", "-t", "-s", "-o", "--description", "--largest-untracked", "--ignore",
+               "--most-files"]
     smt("configure", "-d", "x", "-i", "y", "-e", "sh", "-m", "z.py", "-t", "%H", "-o", "-x", "--description", "w",
-        "--largest-untracked", "1")
+        "--largest-untracked", "1", "--ignore", "x", "--ignore", "y", "--most-files", "7")
     said = smt("configure", *(word for option in options for word in (option, "")))
     assert said == (0, "", "")
     assert json.loads(smt("info", "--json").out) == before
+
+
+def test_patterns_of_files_to_ignore_are_added_and_taken_away_one_by_one(project, smt):
+    def patterns(*words: str) -> list[str]:
+        assert smt("configure", *words) == (0, "", "")
+        return settings(project)["ignore"]
+
+    assert patterns("--ignore", "*.tmp", "--ignore", "a, \"b\"\\ ") == ["*.tmp", "a, \"b\"\\ "]
+    assert patterns("--ignore", "!keep.tmp") == ["*.tmp", "a, \"b\"\\ ", "!keep.tmp"]
+    assert patterns("--ignore", "*.tmp") == ["a, \"b\"\\ ", "!keep.tmp", "*.tmp"], "the last one decides"
+    assert patterns("--no-ignore", "*.tmp", "--ignore", "/x/") == ["a, \"b\"\\ ", "!keep.tmp", "/x/"]
+    assert "!keep.tmp  /x/" in smt("info").out
+    said = smt("configure", "--no-ignore", "*.tmp")
+    assert (said.status, said.out) == (2, "")
+    assert "'*.tmp' isn't ignored" in said.err
+    assert patterns("--ignore", "", "--ignore", "y") == ["y"]
 
 
 def test_paths_are_those_that_the_user_sees(project, smt):
@@ -126,7 +150,9 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(project, smt):
     before = (project / ".smt" / "project.toml").read_bytes()
     for words in (["-c", "perhaps"], ["-l", "everywhere"], ["-g", "dice"], ["-s", "nosuch://x"], ["-e", "'"],
                   ["-p", "--no-plain"], ["--description", "a\nb"], ["-A", "archive"], ["surplus"],
-                  ["-d", "new", "--largest-untracked", "huge"], ["-s", "https://me:secret@example.org/"]):
+                  ["-d", "new", "--largest-untracked", "huge"], ["-s", "https://me:secret@example.org/"],
+                  ["--ignore", "[a"], ["--ignore", "# x"], ["--ignore", "a\nb"], ["--no-ignore", "unknown"],
+                  ["--most-files", "0"], ["--most-files", "-1"], ["--most-files", "many"]):
         said = smt("configure", *words)
         assert (said.status, said.out) == (2, ""), words
         assert "Traceback" not in said.err

@@ -25,10 +25,10 @@ from sumatra.records import Finding
 __all__ = ["METHODS", "FileAccess", "Observed", "Observer", "Program", "begin", "read"]
 
 #: Best first.
-METHODS = ("notify", "strace", "scan", "none")
+METHODS = ("notify", "strace", "audit", "scan", "none")
 
 #: Those that may miss outputs, so that folders have to be compared.
-_COMPARED = ("scan",)
+_COMPARED = ("audit", "scan")
 
 #: Those that write no log.
 _LOGLESS = ("scan", "none")
@@ -181,9 +181,13 @@ def read(log_path: str | int, reasons: Sequence[tuple[str, str]] = ()) -> Observ
             from sumatra.capture.strace import translate
 
             seen = follow(translate(file.read()), since=int(time * 1e9))
+        elif method == "audit":
+            from sumatra.capture.audit import in_order
+
+            seen = follow(in_order(file))
         else:
             seen = follow(records(iter(lambda: file.read(_PORTION), b"")))
-    findings = (*_weaker(method, reasons), *_findings(seen))
+    findings = (*_weaker(method, reasons), *_findings(seen), *([_only_python(seen)] if method == "audit" else []))
     return Observed(method, seen.files, seen.programs, seen.folders, findings, method in _COMPARED)
 
 
@@ -198,8 +202,13 @@ def _ways() -> dict[str, Callable[[str], _Method]]:
 
         return strace.begin(log_path)
 
+    def audit(log_path: str) -> _Method:
+        from sumatra.capture import audit
+
+        return audit.begin(log_path)
+
     return {
-        "notify": notify, "strace": strace, "scan": lambda log_path: _Nothing("scan"),
+        "notify": notify, "strace": strace, "audit": audit, "scan": lambda log_path: _Nothing("scan"),
         "none": lambda log_path: _Nothing("none"),
     }
 
@@ -226,9 +235,21 @@ _SENTENCES = {
     "other-root": "{} ran in a container or root folder of its own; names of files are as they were in there",
     "served": "files in {} were not looked at, because looking at them took for ever",
     "observer-killed": "what observed the run was killed and another took over; a file may be missing",
+    "audit-not-loaded": "{} was started so that it can't be observed from inside; what it read was not seen",
     "log-removed": "the list of files was removed while the program ran; what it did after that was not seen",
     "log-lost": "the list of files could not be written to the end; is the disk full?",
 }
+
+
+def _only_python(seen: Seen) -> Finding:
+    """Say what observing from inside can't see, and which programs that concerns as far as they are known."""
+    others = sorted({os.path.basename(detail) for code, detail in seen.notes if code == "audit-only-python"})
+    named = f" ({', '.join(others[:5])}{' …' * (len(others) > 5)})" if others else ""
+    return Finding(
+        "audit-only-python",
+        "only what Python itself opened was seen, not what libraries in other languages or other programs"
+        f"{named} read; outputs of theirs were found by comparing folders",
+    )
 
 
 def _findings(seen: Seen) -> list[Finding]:

@@ -161,7 +161,12 @@ def test_what_shells_do_is_seen(start: Start) -> None:
     assert str(PROGRAMS / "shell.sh") in {file.path for file in observed.files if file.read}
 
 
-@pytest.mark.parametrize("kind", ["fork", "spawn"])
+#: For what audit sees as well.
+with_audit = pytest.mark.parametrize("method", ["notify", "strace", "audit"], indirect=True)
+
+
+@with_audit
+@pytest.mark.parametrize("kind", ["fork", "spawn", "forkserver"])
 def test_threads_and_processes_of_python_are_seen(start: Start, kind: str) -> None:
     for number in range(12):
         Path(f"in_{number}").write_text(str(number))
@@ -175,6 +180,7 @@ def test_threads_and_processes_of_python_are_seen(start: Start, kind: str) -> No
         assert (pids == {first}) == (number % 3 != 1)
 
 
+@with_audit
 def test_names_of_any_bytes_are_seen(start: Start) -> None:
     names = {
         b"new\nline", b" two words ", b"caf\xc3\xa9", b"\xff\xfe", b"tab\tquote\"back\\slash", b"<a> [b] (deleted)",
@@ -183,11 +189,12 @@ def test_names_of_any_bytes_are_seen(start: Start) -> None:
     for name in names:
         Path(os.fsdecode(name)).write_text("x")
     code = "import os\nfor n in os.listdir(b'.'): open(b'to ' + n, 'wb').write(open(n, 'rb').read())"
-    observed = start(sys.executable, "-S", "-c", code).end()
+    observed = start(sys.executable, "-c", code).end()
     assert {os.fsencode(name) for name in read(observed)} == names
     assert {os.fsencode(name) for name in written(observed)} == {b"to " + name for name in names}
 
 
+@with_audit
 @pytest.mark.parametrize(
     ("code", "inputs", "outputs", "deleted"),
     [
@@ -231,7 +238,7 @@ def test_what_counts_is_the_content(
     Path("old").mkdir()
     for name in ("x", "old/x"):
         Path(name).write_text("x\n")
-    observed = start(sys.executable, "-S", "-c", f"import os, shutil\n{code}").end()
+    observed = start(sys.executable, "-c", f"import os, shutil\n{code}").end()
     gone = {name for name, file in here(observed).items() if file.deleted}
     assert (read(observed), written(observed)) == (inputs, outputs)
     assert deleted <= gone
@@ -253,6 +260,7 @@ def test_the_tree_of_programs_is_told(start: Start) -> None:
         assert tree[program.parent].started <= program.started
 
 
+@with_audit
 @pytest.mark.parametrize(("words", "status"), [
     (["/bin/sh", "-c", "exit 7"], 7),
     (["/bin/sh", "-c", "kill -TERM $$"], -signal.SIGTERM),
@@ -262,6 +270,7 @@ def test_it_ends_as_it_would_unobserved(start: Start, words: list[str], status: 
     start(*words).end(status)
 
 
+@with_audit
 def test_it_can_be_stopped_and_continued(start: Start) -> None:
     run = start("/bin/sh", "-c", "kill -STOP $$; exit 5")
     _, status = os.waitpid(run.pid, os.WUNTRACED)
@@ -270,6 +279,7 @@ def test_it_can_be_stopped_and_continued(start: Start) -> None:
     run.end(5)
 
 
+@with_audit
 def test_it_begins_as_it_would_unobserved(method: str, tmp_path: Path) -> None:
     """Its streams, signals, group and session, open files, environment and arguments are the same."""
     code = (
@@ -309,6 +319,7 @@ def test_a_script_without_first_line_is_run_by_the_shell(start: Start) -> None:
     assert (read(observed), written(observed)) == ({"script", "in"}, {"out"})
 
 
+@with_audit
 def test_what_cannot_be_started_is_an_error_of_the_system(method: str, tmp_path: Path) -> None:
     (tmp_path / "script").write_text("#!/no/such/interpreter\n")
     (tmp_path / "script").chmod(0o755)
@@ -328,9 +339,10 @@ def test_what_cannot_be_started_is_an_error_of_the_system(method: str, tmp_path:
         os.waitpid(-1, os.WNOHANG)
 
 
+@with_audit
 def test_two_runs_at_once_in_one_folder_are_told_apart(start: Start) -> None:
     code = "import sys, time\nfor i in range(20): open(f'{sys.argv[1]}_{i}', 'w').write('x'); time.sleep(0.002)"
-    runs = [start(sys.executable, "-S", "-c", code, name) for name in ("one", "two")]
+    runs = [start(sys.executable, "-c", code, name) for name in ("one", "two")]
     for run, name in zip(runs, ("one", "two"), strict=True):
         assert written(run.end()) == {f"{name}_{i}" for i in range(20)}
 

@@ -1,4 +1,4 @@
-"""Read and write in threads and in processes: many.py NUMBER, with in_0 … and out_0 …"""
+"""Read and write in threads and in processes: many.py NUMBER [fork|spawn|forkserver], with in_0 … and out_0 …"""
 import multiprocessing
 import os
 import sys
@@ -22,7 +22,7 @@ if __name__ == "__main__":
     threads = [threading.Thread(target=copy, args=(i,)) for i in range(0, number, 3)]
     for thread in threads:
         thread.start()
-    with multiprocessing.get_context("spawn" if "spawn" in sys.argv else "fork").Pool(2) as pool:
+    with multiprocessing.get_context(sys.argv[2] if len(sys.argv) > 2 else "fork").Pool(2) as pool:
         pool.map(copy, range(1, number, 3))
     for i in range(2, number, 3):
         relative(i)

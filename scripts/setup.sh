@@ -62,7 +62,7 @@ for name in $(printf '%s' "${SMT_TEST_REQUIRE:-}" | tr ',' ' '); do
     case $name in
         pdflatex) packages="texlive-latex-base texlive-latex-recommended" ;;
         ip) packages=iproute2 ;;
-        bash | fish | gcc | strace | zsh) packages=$name ;;
+        bash | fish | gcc | gfortran | make | strace | zsh) packages=$name ;;
         *) continue ;;
     esac
     # shellcheck disable=SC2086

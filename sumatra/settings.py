@@ -53,7 +53,7 @@ class Settings:
     ignore: tuple[str, ...] = _setting(
         (), "files that records don't tell of: patterns as in .gitignore, which are added to those in .smtignore"
     )
-    most_files: int = _setting(10_000, "so many inputs, and so many outputs, are told of in a record")
+    most_files: int = _setting(200_000, "so many inputs, and so many outputs, are told of in a record")
     largest_untracked: str = _setting("1 MB", "untracked and changed files up to this size are kept with a record")
     largest_untracked_total: str = _setting("50 MB", "so much of them together")
 

@@ -35,7 +35,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--trace", choices=choices["trace"], help="how to observe what programs read and write (default: auto)")
     add("--ignore", action="append", metavar="PATTERN",
         help="files that records don't tell of, as in .gitignore; several times for several, '' for none")
-    add("--most-files", metavar="COUNT", help="tell of so many inputs and outputs of a run (default: 10000)")
+    add("--most-files", metavar="COUNT", help="tell of so many inputs and outputs of a run (default: 200000)")
     add("--largest-untracked", metavar="SIZE", help="keep changed and untracked files up to this size (default: 1 MB)")
     plain = parser.add_mutually_exclusive_group()
     plain.add_argument("-p", "--plain", action="store_const", const=True, default=None,
@@ -125,7 +125,7 @@ def _count(text: str | None) -> int | str | None:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(f"{text!r} isn't a number of files", "write it as 10000") from None
+        raise UsageError(f"{text!r} isn't a number of files", "write it as 200000") from None
 
 
 def _store(root: str, address: str | None) -> str | None:

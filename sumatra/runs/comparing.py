@@ -52,14 +52,16 @@ class Comparison:
 
 
 def outputs_by_comparison(
-    data: DataStore, before: Snapshot, crowd: Crowd | None, progress: Progress, known: frozenset[str] = frozenset()
+    data: DataStore, before: Snapshot, crowd: Crowd | None, progress: Progress,
+    passed_over: Callable[[str], bool] = lambda path: False,
 ) -> tuple[list[DataKey], list[Finding]]:
-    """Return what has appeared or changed in *data* since *before*, without the *known* (absolute), and what to say.
+    """Return what has appeared or changed in *data* since *before*, and what to say of it.
 
-    *crowd* is None where nobody was there to see who else was.
+    *crowd* is None where nobody was there to see who else was; *passed_over* tells (by absolute names) what isn't
+    wanted.
     """
     findings = []
-    paths = [path for path in data.new_since(before) if os.path.join(data.root, path) not in known]
+    paths = [path for path in data.new_since(before) if not passed_over(os.path.join(data.root, path))]
     keys = data.generate_keys(paths, progress=progress(size_of(data.root, paths))) if paths else []
     if keys and crowd is not None and crowd.was_there():
         keys = [replace(key, flags=(*key.flags, "shared")) for key in keys]

@@ -128,8 +128,13 @@ def _with_files(record: Record, workshop: Workshop, data: DataStore, evidence: E
     if evidence.before is None:
         finding = Finding("outputs-unknown", "what the run wrote isn't known: it ended too early or the list was lost")
         return replace(record, receipt=(*record.receipt, finding))
-    known = frozenset(os.path.join(data.root, key.path) for key in record.output_data)
-    keys, findings = outputs_by_comparison(data, evidence.before, evidence.crowd, workshop.progress, known)
+    from sumatra.runs.touched import ignored_in
+
+    known = {os.path.join(data.root, key.path) for key in record.output_data}
+    ignored = ignored_in(workshop)
+    keys, findings = outputs_by_comparison(
+        data, evidence.before, evidence.crowd, workshop.progress, lambda path: path in known or ignored(path)
+    )
     return replace(record, output_data=(*record.output_data, *keys), receipt=(*record.receipt, *findings))
 
 

@@ -30,12 +30,15 @@ def with_observed(
     record: Record, observed: Observed, workshop: Workshop, data: DataStore, evidence: Evidence
 ) -> Record:
     """Return *record* with all that *observed* tells, which is part of the *evidence*."""
-    touched = sort_out(observed, record, workshop.root, evidence.copy)
+    ignored = ignored_in(workshop)
+    touched = sort_out(observed, record, workshop.root, evidence.copy, ignored)
     record = replace(with_programs(record, observed.processes, workshop.key), code_files=tuple(touched.code))
     loaded = None if observed.method in ("scan", "none") else touched.loaded
     found = found_libraries(record, workshop, evidence.environment, loaded, record.programs)
     record = with_libraries(record, found, workshop)
-    read = [file for file in touched.inputs if file.path not in found.accounted]
+    most = workshop.settings.most_files
+    read, many_read = _at_most([file for file in touched.inputs if file.path not in found.accounted], most, "read")
+    written, many_written = _at_most(touched.outputs, most, "written")
     progress = _no_more if evidence.is_impatient else workshop.progress
     keys = input_keys(read, workshop.inputs, observed.method, evidence.known, progress)
     # What is only named by the command, or by parameters, isn't an input where it can be seen what is read.
@@ -46,11 +49,29 @@ def with_observed(
         record,
         input_data=(*others, *keys),
         output_data=(
-            *record.output_data, *output_keys(touched.outputs, data, observed.method, workshop.progress)
+            *record.output_data, *output_keys(written, data, observed.method, workshop.progress)
         ),
         deleted_data=tuple(deleted_keys(touched.deleted, data, observed.method)),
-        receipt=(*record.receipt, *observed.findings),
+        receipt=(*record.receipt, *observed.findings, *many_read, *many_written, *getattr(ignored, "findings", ())),
     )
+
+
+def _at_most(found: list[FileAccess], most: int, what: str) -> tuple[list[FileAccess], tuple[Finding, ...]]:
+    if len(found) <= most:
+        return found, ()
+    from sumatra.capture.ignoring import at_most
+
+    return at_most(found, most, f"files were {what}")
+
+
+def ignored_in(workshop: Workshop) -> Callable[[str], bool]:
+    """Return what tells which files (absolute) the user doesn't want to hear of; it may have *findings*."""
+    patterns = workshop.settings.ignore
+    if not patterns and not os.path.lexists(os.path.join(workshop.root, ".smtignore")):
+        return lambda path: False
+    from sumatra.capture.ignoring import Ignored
+
+    return Ignored.read(workshop.root, patterns)
 
 
 def _no_more(size: int) -> Callable[[int], None]:

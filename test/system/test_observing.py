@@ -242,3 +242,24 @@ def test_the_parameter_file_is_told_once(project, smt, last):
     record = last()
     assert record["parameters"]["path"] == str(project / "default.param")
     assert record["input_data"] == []
+
+
+@pytest.mark.parametrize("method", ["notify", "scan"])
+def test_ignored_files_are_neither_inputs_nor_outputs(method, project, smt, last):
+    smt("configure", f"--trace={method}", "--ignore", "*.log")
+    (project / ".smtignore").write_text("Data/scratch/\n")
+    (project / "in.log").write_text("1\n")
+    script = "cat in.log > Data/out; mkdir Data/scratch; cp in.log Data/scratch/x; cp in.log Data/b.log"
+    smt("run", "--", "sh", "-c", script)
+    record = last()
+    assert record["input_data"] == []
+    assert names(project, record["output_data"]) == ["Data/out"]
+
+
+def test_beyond_the_number_that_is_set_the_receipt_says_how_many_there_were(project, smt, last):
+    smt("configure", "--most-files=3")
+    smt("run", "--", "sh", "-c", "for i in 1 2 3 4 5; do echo $i > Data/$i; done")
+    record = last()
+    assert len(record["output_data"]) == 3
+    assert codes(record) == ["many-files"]
+    assert "5 files were written" in record["receipt"][0]["message"]

@@ -15,6 +15,7 @@ or wasn't found.
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     request = project.request(
         args.words, whole=args.whole, executable=args.executable, main_file=args.main, label=args.label,
         reason=args.reason, tags=frozenset(check_tag(tag) for tag in args.tag), stdin_file=args.stdin,
-        stdout_file=args.stdout, **rest,
+        stdout_file=args.stdout, began=_began(), **rest,
     )
     if not args.whole and len(request.arguments) == len(args.words):
         _warn_of_program(args.words)
@@ -108,6 +109,17 @@ def run(args: argparse.Namespace) -> int:
 
         exit_as(done.ended)
     return done.ended.exit_status or 0
+
+
+def _began() -> float | None:
+    """Return when this process was started, by the monotonic clock; None where the system doesn't tell."""
+    from sumatra import capture
+
+    start = capture.process_start(os.getpid())
+    if start is None:
+        return None
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - start / os.sysconf("SC_CLK_TCK")
+    return time.monotonic() - age
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -8,9 +8,10 @@ import os
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from contextlib import contextmanager
+from typing import IO, NamedTuple
 
-__all__ = ["Answer", "ask", "find_program"]
+__all__ = ["Answer", "ask", "find_program", "listen"]
 
 
 class Answer(NamedTuple):
@@ -63,6 +64,35 @@ def ask(
                 child.kill()
     whole = most is None or len(output) <= most
     return Answer(child.returncode, output[:most], complaint.decode("utf-8", "replace").strip(), whole)
+
+
+@contextmanager
+def listen(
+    words: Sequence[str | bytes],
+    *,
+    cwd: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    without: Collection[str] = (),
+    stdin: bytes = b"",
+) -> Iterator[IO[bytes]]:
+    """Run *words* inside the block, and yield what it prints, as a file: for answers too long to be held in memory.
+
+    The rest is as with `ask`, but its messages are dropped, and it is killed at the end of the block if it still runs.
+    """
+    import tempfile
+
+    ours = {name: value for name, value in os.environ.items() if name not in without}
+    with tempfile.TemporaryFile() as question:  # a pipe would have to be fed while we listen
+        question.write(stdin)
+        question.seek(0)
+        with subprocess.Popen(  # noqa: S603  a list of words, no shell
+            list(words), cwd=cwd, env={**ours, "LC_ALL": "C.UTF-8", "LANGUAGE": "", **(environment or {})},
+            stdin=question, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, close_fds=False,
+        ) as child:
+            try:
+                yield child.stdout  # type: ignore[misc]  # it is a pipe
+            finally:
+                child.kill()
 
 
 def _listen(child: subprocess.Popen[bytes], most: int, timeout: float) -> tuple[bytes, bytes]:

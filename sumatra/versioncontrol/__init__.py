@@ -1,17 +1,22 @@
 """Version control: what code is this, and what has changed in it?
 
-`find` looks for a working copy around a folder by its marker; `checkout` makes a new one.  A new system is one file
-beside this one and one line in each table.
+`find` looks for a working copy around a folder by its marker; `checkout` makes a new one; `restore` writes kept files
+where there was no version control.  A new system is one file beside this one and one line in each table.
 """
 
 import os
+from collections.abc import Callable, Iterable
 
 from sumatra import plugins
 from sumatra.errors import VersionControlError
 from sumatra.plugins import Backend
-from sumatra.versioncontrol.base import ChangedFile, Status, WorkingCopy
+from sumatra.records import Change
+from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy
 
-__all__ = ["BACKENDS", "MARKERS", "ChangedFile", "Status", "WorkingCopy", "checkout", "find"]
+__all__ = [
+    "BACKENDS", "MARKERS", "ChangedFile", "Revision", "Status", "WorkingCopy", "checkout", "find", "restore",
+    "unbundle",
+]
 
 BACKENDS = {
     "git": Backend("._git", "Git, through its own program"),
@@ -51,3 +56,17 @@ def checkout(url: str, folder: str) -> WorkingCopy:
         except VersionControlError as error:
             complaints.append(f"{name}: {error}")
     raise VersionControlError(f"{scrub(url)} can't be checked out ({'; '.join(complaints)})")
+
+
+def unbundle(system: str, bundle: str, version: str, folder: str) -> WorkingCopy:
+    """Return a new working copy of *version* in *folder*, made of a file that *system* (``git``) has bundled."""
+    backend: type[WorkingCopy] = plugins.load(__name__, system).BACKEND
+    return backend.unbundle(bundle, version, folder)
+
+
+def restore(changes: Iterable[Change], folder: str, content: Callable[[str], bytes]) -> tuple[str, ...]:
+    """Write the files that were kept where there was no version control; see `WorkingCopy.export`."""
+    from sumatra.versioncontrol import _export
+
+    changes = tuple(changes)
+    return _export.write(_export.Tree(()), lambda files: iter(()), changes, _export.prepare(folder), content)

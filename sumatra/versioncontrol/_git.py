@@ -15,10 +15,12 @@ from typing import Self, TypeVar
 from sumatra.errors import VersionControlError
 from sumatra.records import Repository
 from sumatra.versioncontrol import _git_program
-from sumatra.versioncontrol._git_program import Git, listing, printable
-from sumatra.versioncontrol._git_status import Index, Seen, read_index, read_status
+from sumatra.versioncontrol._export import Tree, TreeFile
+from sumatra.versioncontrol._git_program import Git
+from sumatra.versioncontrol._git_status import Index, Seen, read_commit, read_index, read_status
+from sumatra.versioncontrol._text import listing, printable
 from sumatra.versioncontrol._urls import scrub, scrub_text
-from sumatra.versioncontrol.base import ChangedFile, Status, WorkingCopy
+from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy
 
 __all__ = ["BACKEND", "GitWorkingCopy"]
 
@@ -85,9 +87,7 @@ class GitWorkingCopy(WorkingCopy):
 
     def content(self, path: str, version: str | None = None) -> bytes:
         """Return what *path* holds at *version* (anything that names a commit), as stored: without filters."""
-        version = version or "HEAD"
-        if version.startswith("-") or ":" in version or not version.isprintable():
-            raise VersionControlError(f"{printable(version)!r} doesn't name a version")
+        version = _plain(version or "HEAD")
         inside = self._inside(path)
         if inside is None:
             raise VersionControlError(f"{printable(path)} lies outside of {self.root}")
@@ -142,7 +142,7 @@ class GitWorkingCopy(WorkingCopy):
         folder = os.path.abspath(folder)
         if os.path.lexists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
             raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
-        git = _git_program.start(os.path.abspath(os.sep), _PROTOCOLS)
+        git = _git_program.start(os.path.abspath(os.sep), _PROTOCOLS, writes=True)
         answer = git.ask(
             "clone", "--quiet", "--template=", "--no-recurse-submodules", "--no-local", "--", address, folder,
             timeout=24 * 3600.0,
@@ -151,6 +151,62 @@ class GitWorkingCopy(WorkingCopy):
             said = scrub_text(git.said(answer).replace(url, scrub(url)))
             raise VersionControlError(f"{printable(scrub(url))} can't be cloned: {said}", "check address and access")
         return cls.create(folder)
+
+    def resolve(self, name: str) -> str:
+        """Return the full name of the commit that *name* means, in git's words for it (``main~2``, a tag …)."""
+        answer = self._git.ask("rev-parse", "--quiet", "--verify", "--end-of-options", _plain(name) + "^{commit}")
+        if answer.status != 0:
+            raise VersionControlError(
+                f"there is no version {printable(name)!r} in {self.root}, or its name is ambiguous", "git log --all"
+            )
+        return answer.output.decode().strip()
+
+    def revision(self, version: str | None = None) -> Revision:
+        """Return who made *version* when and why; neither signatures nor ``.mailmap`` are looked at."""
+        full = self.resolve(version or "HEAD")
+        return read_commit(full, self._git.say("cat-file", "commit", full))
+
+    def difference(self, one: str, other: str) -> str:
+        """Return what leads from *one* to *other*; as in `diff`, large files and long patches are cut."""
+        return self._patch("diff-tree", "-r", self.resolve(one), self.resolve(other))
+
+    def is_pushed(self, version: str | None = None) -> bool | None:
+        """Tell whether a branch of a remote has *version*, as far as the last fetch or push knows; no remote is asked.
+
+        Return None if there is no remote, or no commit yet.
+        """
+        if version is None and self.version() is None:
+            return None
+        full = self.resolve(version or "HEAD")
+        if not any(re.fullmatch(r"remote\..+\.url", key, re.DOTALL) for key in self._git.settings):
+            return None
+        words = ["for-each-ref", "--count=1", "--contains", full, "--format=%(refname)", "refs/remotes"]
+        return bool(self._git.say(*words))
+
+    def tree(self, version: str, submodules: Mapping[str, str | None]) -> Tree:
+        """Return the files of *version*, with those of submodules; of Git LFS the contents that are kept here."""
+        from sumatra.versioncontrol import _git_tree
+
+        return _git_tree.read(self._git, self.resolve(version), submodules)
+
+    def contents(self, files: Sequence[TreeFile]) -> Iterator[Iterable[bytes]]:
+        """Yield what git, or Git LFS, has stored."""
+        from sumatra.versioncontrol import _git_tree
+
+        return _git_tree.contents(files)
+
+    def bundle(self, version: str, path: str) -> None:
+        """Write a git bundle of *version* and its history: ``git clone PATH`` reads it.  Submodules aren't in it."""
+        from sumatra.versioncontrol import _git_bundle
+
+        _git_bundle.write(self._git, self.resolve(version), path)
+
+    @classmethod
+    def unbundle(cls, bundle: str, version: str, folder: str) -> Self:
+        """Return a repository in *folder* at *version*, detached, made without hooks, templates and filters."""
+        from sumatra.versioncontrol import _git_bundle
+
+        return cls.create(_git_bundle.restore(bundle, version, folder))
 
     def _status(self, untracked: bool, depth: int) -> Status:
         (seen, notes), index = _both(lambda: self._look(untracked), self._index)
@@ -244,6 +300,9 @@ class GitWorkingCopy(WorkingCopy):
         if status.version != expected:
             notes.append(f"the submodule {printable(path)} is at {status.version or 'no commit'}, not at {expected}")
         notes += [f"in the submodule {printable(path)}, {note}" for note in status.notes]
+        for place, change in enumerate(changed):
+            if change.path == path and change.mode == "160000":
+                changed[place] = change._replace(version=status.version)
         for change in status.changed:
             within = f"{path}/{change.repository}" if change.repository else path
             changed.append(change._replace(path=f"{path}/{change.path}", repository=within))
@@ -263,10 +322,12 @@ class GitWorkingCopy(WorkingCopy):
                 yield from inner._diffs(f"{prefix}{path}/", depth + 1)
 
     def _diff(self, base: str, prefix: str) -> str:
+        return self._patch("diff-index", f"--src-prefix=a/{prefix}", f"--dst-prefix=b/{prefix}", base)
+
+    def _patch(self, command: str, *words: str) -> str:
         answer = self._git.ask(
-            "-c", "core.bigFileThreshold=1m", "diff-index", "--patch", "--no-ext-diff", "--no-textconv", "--no-color",
-            "--no-renames", "--ignore-submodules=dirty", "--submodule=short", f"--src-prefix=a/{prefix}",
-            f"--dst-prefix=b/{prefix}", base, "--", most=_MOST_DIFF,
+            "-c", "core.bigFileThreshold=1m", command, "--patch", "--no-ext-diff", "--no-textconv", "--no-color",
+            "--no-renames", "--ignore-submodules=dirty", "--submodule=short", *words, "--", most=_MOST_DIFF,
         )
         if answer.status != 0 and answer.whole:
             raise self._git.trouble(answer)
@@ -322,6 +383,13 @@ def _both(first: Callable[[], _First], second: Callable[[], _Second]) -> tuple[_
     if errors:
         raise errors[0]
     return answer, results[0]
+
+
+def _plain(version: str) -> str:
+    """Return *version* as git may be given it: nothing in it is an option, a path or a search."""
+    if not version or version.startswith("-") or ":" in version or not version.isprintable():
+        raise VersionControlError(f"{printable(version)!r} doesn't name a version")
+    return version
 
 
 def _bare(root: str) -> VersionControlError:

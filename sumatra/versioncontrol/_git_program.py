@@ -13,6 +13,8 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import IO
 
 from sumatra import process
 from sumatra.errors import VersionControlError
@@ -20,7 +22,7 @@ from sumatra.facts import fact
 from sumatra.process import Answer
 from sumatra.versioncontrol._urls import scrub_text
 
-__all__ = ["Git", "listing", "no_repository", "printable", "start"]
+__all__ = ["Git", "no_repository", "start"]
 
 #: Variables of git that belong to the user and her machine, not to a repository.
 _USERS_OWN = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH"})
@@ -44,6 +46,9 @@ _SETTINGS = (
     ("core.hooksPath", "/dev/null"),
     ("submodule.recurse", "false"),
 )
+
+#: Names that are ``.git`` on other systems aren't written.
+_CAREFUL = (("core.protectHFS", "true"), ("core.protectNTFS", "true"))
 
 #: Comes back from ``git config --list`` if this git reads the numbered variables.
 _GUARD = "sumatra.guarded"
@@ -94,6 +99,12 @@ class Git:
             raise self.trouble(answer)
         return answer.output
 
+    def listen(self, *words: str | bytes, stdin: bytes = b"") -> AbstractContextManager[IO[bytes]]:
+        """Have git print to a file that is read inside a block."""
+        return process.listen(
+            [self.program, *words], cwd=self.root, environment=self.environment, without=self.without, stdin=stdin
+        )
+
     def trouble(self, answer: Answer) -> VersionControlError:
         """Return what went wrong, as a sentence."""
         if "dubious ownership" in answer.complaint or "unsafe repository" in answer.complaint:
@@ -121,11 +132,12 @@ def no_repository(root: str) -> VersionControlError:
     )
 
 
-def start(root: str, protocols: Iterable[str] = ()) -> Git:
+def start(root: str, protocols: Iterable[str] = (), *, writes: bool = False) -> Git:
     """Return git for the working copy at *root*, with everything disarmed that the configuration names.
 
-    *protocols* are those by which git may talk to other machines, by default none.  Raises `VersionControlError`
-    if there is no git, it is too old to be kept in check, or can't read the configuration.
+    *protocols* are those by which git may talk to other machines, by default none.  Where it *writes*, names that mean
+    ``.git`` on other systems are refused too.  Raises `VersionControlError` if there is no git, it is too old to be
+    kept in check, or can't read the configuration.
     """
     program = process.find_program("git")
     if program is None:
@@ -149,7 +161,8 @@ def start(root: str, protocols: Iterable[str] = ()) -> Git:
         raise VersionControlError(
             f"{program} is too old to be kept from running what a repository names", "git 2.31 or later is needed"
         )
-    return Git(program, root, settings, {**environment, **_numbered(_disarmed(settings))}, without)
+    disarmed = _disarmed(settings) + (list(_CAREFUL) if writes else [])
+    return Git(program, root, settings, {**environment, **_numbered(disarmed)}, without)
 
 
 def _disarmed(settings: Mapping[str, list[str]]) -> list[tuple[str, str]]:
@@ -185,15 +198,3 @@ def _parsed(output: bytes) -> dict[str, list[str]]:
         key, newline, value = line.partition("\n")
         settings.setdefault(key, []).append(value if newline else "true")
     return settings
-
-
-def printable(path: str) -> str:
-    """Return *path* as text that can be stored and shown: no surrogates, no control characters."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
-def listing(paths: Iterable[str], most: int = 3) -> str:
-    """Return the first *most* of *paths* for a sentence."""
-    names = [printable(path) for path in paths]
-    return ", ".join(names[:most]) + (" …" if len(names) > most else "")

@@ -1,12 +1,14 @@
-"""What ``git status --porcelain=v2 -z`` says, as facts.  Starts nothing."""
+"""What git says of files and commits, as facts.  Starts nothing."""
 
 import os
+import re
 import stat
+from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
-from sumatra.versioncontrol.base import ChangedFile
+from sumatra.versioncontrol.base import ChangedFile, Revision
 
-__all__ = ["Index", "Seen", "is_outside", "read_index", "read_status"]
+__all__ = ["Index", "Seen", "is_outside", "read_commit", "read_index", "read_status"]
 
 _ABSENT = "000000"
 _USUAL = (b"H 10", b"H 12")  # files and links that git looks at
@@ -135,3 +137,28 @@ def read_index(output: bytes) -> Index:
         elif tag.islower():
             index.unwatched.append(path)
     return index
+
+
+def read_commit(version: str, content: bytes) -> Revision:
+    """Return what a commit, as it is stored, says of itself."""
+    headers, _, message = content.partition(b"\n\n")
+    named = re.search(rb"^encoding ([\w-]{1,40})$", headers, re.MULTILINE)
+    encoding = named[1].decode() if named else "utf-8"
+    try:
+        text = message.decode(encoding, "replace")
+        author = headers.decode(encoding, "replace")
+    except LookupError:
+        text, author = message.decode("utf-8", "replace"), headers.decode("utf-8", "replace")
+    found = re.search(r"^author (.*?) ?(-?\d+) ([+-]\d{4})$", author, re.MULTILINE)
+    if not found:
+        return Revision(version, "", None, text.strip())
+    return Revision(version, found[1].replace(" <>", ""), date_of(int(found[2]), found[3]), text.strip())
+
+
+def date_of(seconds: int, zone: str) -> datetime | None:
+    """Return the time *seconds* after 1970 in the time zone *zone* (``+0130``), or None where there is no such time."""
+    offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:5]))
+    try:
+        return datetime.fromtimestamp(seconds, timezone(-offset if zone[0] == "-" else offset))
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -6,12 +6,17 @@ file-system monitors, text converters): a repository may come from a stranger.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 
-from sumatra.records import Repository
+from sumatra.errors import VersionControlError
+from sumatra.records import Change, Repository
 
-__all__ = ["ChangedFile", "Status", "WorkingCopy"]
+if TYPE_CHECKING:
+    from sumatra.versioncontrol._export import Tree, TreeFile
+
+__all__ = ["ChangedFile", "Revision", "Status", "WorkingCopy"]
 
 
 class ChangedFile(NamedTuple):
@@ -21,6 +26,7 @@ class ChangedFile(NamedTuple):
     kind: str  #: ``modified``, ``added``, ``deleted`` or ``untracked`` (and not ignored)
     mode: str | None = None  #: as git writes it; None when deleted
     repository: str = ""  #: root of the submodule that it belongs to, relative to the outer root, or empty
+    version: str | None = None  #: of a submodule (mode ``160000``): the one that it is at
 
 
 class Status(NamedTuple):
@@ -32,8 +38,21 @@ class Status(NamedTuple):
     notes: tuple[str, ...] = ()  #: what could not be looked at, a sentence each
 
 
+class Revision(NamedTuple):
+    """A version, and who made it when and why."""
+
+    version: str
+    author: str  #: ``Name <address>`` as far as it is known
+    date: datetime | None  #: with its time zone
+    message: str
+
+
 class WorkingCopy(ABC):
-    """A folder under version control; *root* is its top."""
+    """A folder under version control; *root* is its top.
+
+    Where a method takes a *version*, that is anything that `resolve` understands.  What the user types, or a record
+    of a stranger holds, is never taken for an option, a path or an expression that does more than name a version.
+    """
 
     #: what the user and records call the system
     name: str
@@ -80,6 +99,69 @@ class WorkingCopy(ABC):
 
         Raises `VersionControlError` for what isn't a repository, and for URLs that could start a program.
         """
+
+    @abstractmethod
+    def resolve(self, name: str) -> str:
+        """Return the full version that *name* means: a branch, a tag, an abbreviation, or what else the system knows.
+
+        Raises `VersionControlError` if there is none, or several.
+        """
+
+    @abstractmethod
+    def revision(self, version: str | None = None) -> Revision:
+        """Return who made *version*, by default the current one, when and why."""
+
+    @abstractmethod
+    def difference(self, one: str, other: str) -> str:
+        """Return what leads from version *one* to *other* as a patch, for people; binary content may be left out."""
+
+    @abstractmethod
+    def tree(self, version: str, submodules: "Mapping[str, str | None]") -> "Tree":
+        """Return all files and links of *version*, those of submodules too where they are to be had.
+
+        *submodules* were at other versions than *version* says (None: at an unknown one).
+        """
+
+    @abstractmethod
+    def contents(self, files: "Sequence[TreeFile]") -> "Iterator[Iterable[bytes]]":
+        """Yield for each of *files*, which `tree` has returned, its content in pieces: as stored, without filters."""
+
+    def is_pushed(self, version: str | None = None) -> bool | None:
+        """Tell whether *version* (by default the current one) is known to be in the repository that this one follows.
+
+        Return None where that can't be known: there is no other repository.
+        """
+        return None
+
+    def export(
+        self, version: str | None, changes: Iterable[Change], folder: str, content: Callable[[str], bytes]
+    ) -> tuple[str, ...]:
+        """Write the tree of *version* with *changes* upon it into *folder*, and return what is missing, as sentences.
+
+        *folder* is empty or not there yet.  *version* is None where there was no commit; *content* returns what a
+        digest names.  Neither the working copy nor anything in the repository is touched, and nothing that the
+        repository names is run, so files are as they are stored.  Raises `VersionControlError` if there is no such
+        version, if a content is gone or damaged, or for names that could lead out of *folder*; nothing is written
+        then, or (on a disk that is full) a part.
+        """
+        from sumatra.versioncontrol import _export
+
+        changes = tuple(changes)
+        moved = _export.moved_submodules(changes, content)
+        tree = _export.Tree(()) if version is None else self.tree(version, moved)
+        return _export.write(tree, self.contents, changes, _export.prepare(folder), content)
+
+    def bundle(self, version: str, path: str) -> None:
+        """Write a new file *path* from which *version* can be restored without this repository.
+
+        Raises `VersionControlError` where that isn't possible.
+        """
+        raise VersionControlError(f"{self.name} can't put a version into a file")
+
+    @classmethod
+    def unbundle(cls, bundle: str, version: str, folder: str) -> "WorkingCopy":
+        """Return a new working copy of *version* in *folder*, made of the file *bundle* that `bundle` has written."""
+        raise VersionControlError(f"{cls.name} can't restore a version from a file")
 
     def tracked(self, paths: Iterable[str]) -> set[str]:
         """Return those of *paths* (relative to the root) that are under version control."""

@@ -12,6 +12,7 @@ from sumatra.versioncontrol._git import GitWorkingCopy
 class Git(System):
     backend = GitWorkingCopy
     marker = ".git"
+    previous = "HEAD~1"
 
     def make(self, folder: Path) -> None:
         self.git(folder, "init", "--quiet")
@@ -25,6 +26,16 @@ class Git(System):
 
     def ignore(self, folder: Path, pattern: str) -> None:
         (folder / ".gitignore").write_text(pattern + "\n")
+
+    def tag(self, folder: Path, name: str) -> bool:
+        self.git(folder, "tag", name)
+        return True
+
+    def publish(self, folder: Path, elsewhere: Path) -> None:
+        if not elsewhere.exists():
+            self.git(folder, "clone", "--quiet", "--bare", str(folder), str(elsewhere))
+            self.git(folder, "remote", "add", "origin", str(elsewhere))
+        self.git(folder, "push", "--quiet", "--set-upstream", "origin", "HEAD")
 
     def git(self, folder: Path, *words: str) -> None:
         subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, timeout=60)

@@ -428,7 +428,8 @@ def test_a_submodule_at_another_commit_is_a_change(outer: Path, git: Git) -> Non
     (inner / "main.py").write_text("print(2)\n")
     git("commit", "--quiet", "--all", "-m", "second", cwd=inner)
     status = look(outer)
-    assert status.changed == (ChangedFile("lib/a", "modified", "160000"),)
+    version = git("rev-parse", "HEAD", cwd=inner)
+    assert status.changed == (ChangedFile("lib/a", "modified", "160000", version=version),)
     assert git("rev-parse", "HEAD", cwd=inner) in status.notes[0]
     copy = GitWorkingCopy.create(str(outer))
     assert copy.content("lib/a/main.py") == b"print(1)\n"

@@ -36,6 +36,12 @@ def scrub(url: str) -> str:
     The user name stays where SSH needs it and it stands for a service (``git@host:path``).  Values in the query or
     fragment are masked where their name tells of a secret, and what looks like an access token is masked anywhere.
     """
+    while (clean := _scrub_once(url)) != url:  # what one pass has left may look like an address with a user again
+        url = clean
+    return url
+
+
+def _scrub_once(url: str) -> str:
     first, *others = url.split("://")
     if others:
         before = first
@@ -45,7 +51,7 @@ def scrub(url: str) -> str:
             before = piece
         clean = "://".join(cleaned)
     else:
-        clean = re.sub(_SHORT_FORM, lambda found: _user_kept(found[1], "ssh"), url, count=1) if _is_short(url) else url
+        clean = _short_without_user(url)
     return re.sub(_ACCESS, _MASK, _without_secret_values(clean))
 
 
@@ -59,8 +65,13 @@ def _scheme(before: str) -> str:
     return found[0].lower() if found else ""
 
 
-def _is_short(url: str) -> bool:
-    return re.match(_SHORT_FORM, url) is not None
+def _short_without_user(url: str) -> str:
+    """Scrub ``user@host:path``; what follows may have the same form."""
+    short_form = re.compile(_SHORT_FORM)
+    kept, done = "", 0
+    while not kept and (found := short_form.match(url, done)):
+        kept, done = _user_kept(found[1], "ssh"), found.end()
+    return kept + url[done:]
 
 
 def _without_user(piece: str, scheme: str) -> str:

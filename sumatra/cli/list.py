@@ -18,6 +18,7 @@ doc/reference/query.rst.
 
 import argparse
 import ast
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -69,7 +70,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("-f", "--format", choices=tuple(plugins.names(formatting.__name__)), default="text", help="kind of text")
     add("--json", dest="format", action="store_const", const="json", help="the same as --format=json")
     add("-r", "--reverse", action="store_true", help="oldest first")
-    add("-m", "--main_file", "--main-file", metavar="FILE", help="main file begins with this")
+    add("-m", "--main_file", "--main-file", metavar="FILE",
+        help="main file begins with this: as it was typed, or as seen from here or from the project's folder")
     add("-p", "--parameters", action="append", default=[], metavar="NAME=VALUE,…",
         help="only records with these values of parameters")
     add("-d", "--date", metavar="DAY", help="today, yesterday, or a day as 20261122 or 2026-11-22")
@@ -118,7 +120,9 @@ def _selection(args: argparse.Namespace, project: Project) -> Selection:
     for word in args.words:
         selection = selection.and_where(_query_or_tag(word, project))
     if args.main_file:
-        selection = selection.and_where(main_file_starts(args.main_file))
+        folders = dict.fromkeys((project.path, os.getcwd()))
+        places = [_joined(folder, args.main_file) for folder in folders]
+        selection = selection.and_where(main_file_starts(args.main_file, *places))
     for name, text in _values(args.parameters):
         selection = selection.and_where(parameter_equals(name, text))
     if selection.where:
@@ -134,6 +138,11 @@ def _selection(args: argparse.Namespace, project: Project) -> Selection:
             raise UsageError(f"{args.count} isn't a number of records")
         selection = selection.first(args.count)
     return selection
+
+
+def _joined(folder: str, beginning: str) -> str:
+    """Return the path of *beginning* seen from *folder*; a slash at its end stays, for all that is in there."""
+    return os.path.normpath(os.path.join(folder, beginning)) + "/" * beginning.endswith("/")
 
 
 def _query_or_tag(word: str, project: Project) -> Expression:

@@ -258,6 +258,15 @@ def _ends(column: str, part: str) -> tuple[str, str | None]:
     return (f"substr({column}, -{len(part)}) = ?", part) if part else ("1", None)
 
 
+def _lies(path: str) -> Clause | None:
+    """Let through what has that name in any folder: where a run's main file lay is said by its document alone."""
+    name = path.rpartition("/")[2]
+    if not name:
+        return None
+    sql = f"substr(main_file, 1, {len(name)}) = ? OR instr(main_file, ?) > 0"
+    return Clause(f"(main_file IS NOT NULL AND ({sql}))", (name, f"/{name}"), exact=False)
+
+
 def _text(*words: tuple[str, bool]) -> Clause:
     wanted = " AND ".join(f'"{word}"{"*" if more else ""}' for word, more in words)
     return _records("SELECT rowid FROM words WHERE words MATCH ?", wanted)
@@ -278,5 +287,6 @@ _COMPILERS: dict[str, Callable[..., Clause | None]] = {
     "startswith": _part(lambda column, part: (f"substr({column}, 1, {len(part)}) = ?", part)),
     "endswith": _part(_ends),
     "matches": lambda name, pattern: None,
+    "lies": _lies,
     "text": _text,
 }

@@ -7,6 +7,7 @@ Values are of two kinds, numbers (true is 1, false is 0) and text; a number and 
 comes before the other.  Comparing with what a record doesn't have is false, ``!=`` included.
 """
 
+import posixpath
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +46,7 @@ class Expression(NamedTuple):
     ``holds``                            a name (a parameter) and a value: a part of the text, or in the list
     ``contains startswith endswith``     a name and a text
     ``matches``                          a name and a regular expression
+    ``lies``                             an absolute path: the main file is there, or its name begins so
     ``text``                             words as pairs: the word, and whether more may follow it
     ===================================  ================================================================
     """
@@ -138,9 +140,15 @@ def started_between(earliest: datetime | None, end: datetime | None) -> Expressi
     return Expression("within", tuple(None if at is None else _microseconds(at) for at in (earliest, end)))
 
 
-def main_file_starts(prefix: str) -> Expression:
-    """Records whose main file begins with *prefix*."""
-    return Expression("startswith", (Name("field", "main_file"), _searchable(prefix)))
+def main_file_starts(prefix: str, *paths: str) -> Expression:
+    """Records whose main file, as it was typed, begins with *prefix*, or is one of the absolute *paths*.
+
+    The last part of a path may be just the beginning of a name.
+    """
+    typed = Expression("startswith", (Name("field", "main_file"), _searchable(prefix)))
+    if not paths:
+        return typed
+    return Expression("or", (typed, *(Expression("lies", (_searchable(path),)) for path in paths)))
 
 
 def parameter_names(expression: Expression) -> set[str]:
@@ -277,6 +285,15 @@ def _matches_pattern(record: "Record", name: Name, pattern: str) -> bool:
     return any(search(text) for text in _texts(record, name))
 
 
+def _lies(record: "Record", path: str) -> bool:
+    if record.main_file is None:
+        return False
+    where = _searchable(posixpath.normpath(posixpath.join(record.working_directory, record.main_file)))
+    folder, slash, name = path.rpartition("/")
+    rest = where.removeprefix(folder + slash)
+    return where.startswith(folder + slash) and rest.startswith(name) and (not name or "/" not in rest)
+
+
 def _has_words(record: "Record", *wanted: tuple[str, bool]) -> bool:
     found = words(record)
     return all(
@@ -318,5 +335,6 @@ _MEANINGS: dict[str, Any] = {
     "startswith": lambda record, name, part: any(text.startswith(part) for text in _texts(record, name)),
     "endswith": lambda record, name, part: any(text.endswith(part) for text in _texts(record, name)),
     "matches": _matches_pattern,
+    "lies": _lies,
     "text": _has_words,
 }

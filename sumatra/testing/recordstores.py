@@ -170,7 +170,8 @@ def varied_records() -> list[Record]:
             tags=frozenset({"Figure 6"} if number % 4 == 0 else {"Figure 60"} if number == 5 else ()),
             parameters=Parameters("\n".join(f"{name} = {value}" for name, value in parameters.items()), "simple",
             parameters),
-            main_file=(None, "main.py", "src/main.py")[number % 3], version=(None, "abc", "def")[number % 3],
+            main_file=(None, "main.py", "src/main.py")[number % 3],
+            working_directory=("/home/ada", "/home/ada/src")[number % 2], version=(None, "abc", "def")[number % 3],
             repository=Repository("git", "/r", branch="main") if number % 2 else None, command=("python3", "main.py"),
             changes=(Change("main.py", "modified"),) if number % 5 == 0 else (),
             executable=Executable("/bin/python3", "Python", "3.11.7"),
@@ -392,6 +393,8 @@ class RecordStoreContract:
         for expression in (
             has_tag("Figure 6"), has_tag("_failed_"), has_status("killed"), parameter_equals("tau_m", "20"),
             parameter_equals("distr", "'gauss'"), parameter_equals("tau_m", "None"), main_file_starts("src"),
+            main_file_starts("no", "/home/ada/src/ma"), main_file_starts("no", "/home/ada/src/src/"),
+            Expression("not", (main_file_starts("no", "/home/ada/main.py", "/home/ada/src/main.py"),)),
             started_between(None, _NOON), started_between(_NOON, None),
             started_between(_NOON, _NOON + timedelta(hours=10)),
         ):

@@ -150,6 +150,23 @@ def test_main_files_are_found_by_how_they_begin(listed):
     assert listed("-m", "ain.py") == []
 
 
+def test_main_files_are_found_wherever_they_were_run_from(project, smt):
+    source = project / "src"
+    source.mkdir()
+    (source / "main.py").write_text("print(1)")
+    for label, main, folder in [("above", "src/main.py", project), ("inside", "main.py", source),
+                                ("beside", "../src/main.py", project / "Data"), ("other", "main.py", project)]:
+        said = smt("run", "-q", "-l", label, "-e", sys.executable, "-m", main, project / "default.param", cwd=folder)
+        assert said.status == 0, said
+    assert smt("list", "-m", "src/main.py").out.split() == ["beside", "inside", "above"]
+    assert smt("list", "-m", "src/").out.split() == ["beside", "inside", "above"]
+    assert smt("list", "-m", "./main.py").out.split() == ["other"]
+    assert smt("list", "-m", "main.py").out.split() == ["other", "inside"], "as they were typed"
+    assert smt("list", "-m", "main.py", cwd=source).out.split() == ["other", "beside", "inside", "above"]
+    recorded = [json.loads(smt("view", label, "--json").out)["main_file"] for label in ("above", "inside", "beside")]
+    assert recorded == ["src/main.py", "main.py", "../src/main.py"]
+
+
 def test_values_of_parameters_are_compared_by_kind(listed, smt):
     assert listed("-p", "tau_m=10") == listed("-p", "tau_m=10.0") == ["old"]
     assert listed("-p", "tau_m=adaptive") == listed("-p", "tau_m='adaptive'") == ["new"]

@@ -171,6 +171,26 @@ def test_other_ways_to_ask() -> None:
     assert matches(started_between(at, None), RECORD) and not matches(started_between(None, at), RECORD)
 
 
+@pytest.mark.parametrize(("typed", "folder", "asked", "expected"), [
+    ("main.py", "/p/src", "/p/src/main.py", True),
+    ("main.py", "/p/src", "/p/src/ma", True),
+    ("src/main.py", "/p", "/p/src/ma", True),
+    ("../src/./main.py", "/p/other", "/p/src/main.py", True),
+    ("/p/src/main.py", "/elsewhere", "/p/src/main.py", True),
+    ("main.py", "/p/src", "/p/src/", True),
+    ("deep/main.py", "/p/src", "/p/src/", True),
+    ("main.py", "/p/src", "/p/main.py", False),
+    ("main.py", "/p/src", "/p/src/main.pyx", False),
+    ("main.py", "/p/src", "/p/s", False),
+    ("main.py", "/p/src2", "/p/src/", False),
+    ("main.py", "", "/p/src/main.py", False),
+    (None, "/p/src", "/p/src/", False),
+])
+def test_a_main_file_is_found_by_where_it_lay(typed, folder, asked, expected) -> None:
+    record = a_record(main_file=typed, working_directory=folder)
+    assert matches(main_file_starts("something else", asked), record) is expected
+
+
 @pytest.mark.parametrize(("query", "column", "said"), [
     ("", None, "empty"), ("   ", None, "empty"), ("tau = 3", 5, "syntax"), ("a && b", 4, "syntax"),
     ("(a", 1, "never closed"),

@@ -29,6 +29,7 @@ BACKENDS = {
     "list": Backend(".list", "list records, or search them"),
     "view": Backend(".view", "show one record in full"),
     "diff": Backend(".diff", "tell in what runs differ"),
+    "checkout": Backend(".checkout", "bring back the code of a run in a new folder"),
     "verify": Backend(".verify", "check that the files of records are as they were"),
     "comment": Backend(".comment", "write down what came of a run"),
     "tag": Backend(".tag", "tag records, or take tags away"),

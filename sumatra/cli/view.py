@@ -2,13 +2,17 @@
 
     smt view LABEL
     smt view last --receipt        (what could not be captured, and what to do about it)
+    smt view LABEL --code          (which version of the code, and which of its files were loaded or changed)
+    smt view LABEL --code src/net.py        (that file as it was)
     smt view LABEL --stdout        (what the program printed, byte for byte)
     smt view LABEL --json
 """
 
 import argparse
+import os
 import shutil
 import sys
+from collections.abc import Iterator
 
 from sumatra.cli.terminal import project_here, view_for
 from sumatra.errors import SumatraError
@@ -21,6 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("label", nargs="?", default="last", metavar="LABEL", help="the record (default: the last)")
     show = parser.add_mutually_exclusive_group()
     show.add_argument("-s", "--script", action="store_true", help="the main file as it was run")
+    show.add_argument("--code", nargs="?", const="", metavar="FILE",
+                      help="the version of the code with its files that were loaded or changed; or FILE as it was")
     show.add_argument("--diff", action="store_true", help="the uncommitted changes as a patch")
     show.add_argument("--parameters", action="store_true", help="the parameters as the program got them")
     show.add_argument("--stdout", action="store_true", help="what the program wrote to standard output")
@@ -37,6 +43,11 @@ def run(args: argparse.Namespace) -> None:
         _print_stream(project, record, "stdout" if args.stdout else "stderr")
     elif args.script:
         _write(_script(project, record))
+    elif args.code:
+        path = os.path.relpath(args.code, _top(record)) if os.path.isabs(args.code) else os.path.normpath(args.code)
+        _write(_code_file(project, record, path))
+    elif args.code is not None:
+        print("\n".join(_code(record)))
     elif args.diff:
         _write(record.diff.encode("utf-8", "surrogateescape"))
     elif args.parameters:
@@ -76,25 +87,38 @@ def _print_stream(project: Project, record: Record, name: str) -> None:
 
 def _script(project: Project, record: Record) -> bytes:
     """Return the main file as it was: the changed content if it was changed, else that of the version."""
-    import os
     import shlex
-
-    from sumatra import versioncontrol
 
     if not record.main_file:
         raise SumatraError(f"{record.label} has no main file", f"see its command: smt view {shlex.quote(record.label)}")
     path = os.path.normpath(os.path.join(record.working_directory, record.main_file))
-    root = record.repository.root if record.repository and record.repository.root else record.working_directory
-    relative = os.path.relpath(path, root)
-    for change in record.changes:
-        if change.path == relative and change.digest:
-            return project.objects.get(change.digest)
-    if record.repository is None or record.version is None:
-        raise SumatraError(f"{record.main_file} of {record.label} wasn't kept")
-    copy = versioncontrol.find(root if os.path.isdir(root) else project.path)
-    if copy is None:
-        raise SumatraError(f"the repository of {record.label} isn't at {root} any more")
-    return copy.content(relative, record.version)
+    return _code_file(project, record, os.path.relpath(path, _top(record)))
+
+
+def _top(record: Record) -> str:
+    return record.repository.root if record.repository and record.repository.root else record.working_directory
+
+
+def _code_file(project: Project, record: Record, path: str) -> bytes:
+    from sumatra.runs.rebuilding import content_of
+
+    return content_of(record, path, project.objects, project.path, os.path.join(project.folder, "work"))
+
+
+def _code(record: Record) -> Iterator[str]:
+    """Yield where the code came from, and its files that were loaded or changed."""
+    from sumatra.formatting.escape import visible
+
+    if record.repository is not None:
+        yield f"{record.repository.type} {visible(record.repository.url)}"
+        yield f"version {record.version or 'none: there was no commit yet'}"
+    changes = {change.path: change for change in record.changes}
+    for path in sorted({*record.code_files, *changes}):
+        change = changes.get(path)
+        kind = change.kind if change else "as committed"
+        kept = "" if change is None or change.digest or change.kind == "deleted" else ", not kept"
+        loaded = "loaded" if path in record.code_files else ""
+        yield f"{loaded:8}{kind + kept:14}  {visible(path)}"
 
 
 def _write(content: bytes) -> None:

@@ -1,0 +1,119 @@
+"""Bring code back as it was when a run started, into a folder of its own."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+
+from sumatra import versioncontrol
+from sumatra.errors import ProjectError, VersionControlError
+from sumatra.files import ContentStore, make_private
+from sumatra.records import Record
+from sumatra.versioncontrol import WorkingCopy
+
+__all__ = ["content_of", "rebuild", "working_copies"]
+
+
+def rebuild(record: Record, folder: str, objects: ContentStore, near: str, work: str) -> tuple[str, ...]:
+    """Write the code of *record*, uncommitted changes included, into *folder*; return what is missing, as sentences.
+
+    *folder* is empty or not there yet.  The version is looked for in the working copy that the record names, then in
+    the one around *near* (the project's folder), then among what was kept in *objects*, and at last where the
+    repository was cloned from; *work* is a folder for that.  Raises `ProjectError` if it is nowhere.
+    """
+    if record.repository is None:
+        kept = [change for change in record.changes if change.kind == "code"]
+        if not kept:
+            raise ProjectError(f"the code of {record.label} wasn't kept", "its record has no version and no files")
+        return versioncontrol.restore(kept, folder, objects.get)
+    complaints: list[str] = []
+    for copy in working_copies(record, objects, near, work, complaints):
+        return copy.export(record.version, record.changes, folder, objects.get)
+    reasons = f" ({'; '.join(complaints)})" if complaints else ""
+    raise ProjectError(
+        f"version {record.version} of {record.repository.url} isn't to be had any more{reasons}",
+        f"get the repository back, for example to {record.repository.root}, and try again",
+    )
+
+
+def working_copies(
+    record: Record, objects: ContentStore, near: str, work: str, complaints: list[str]
+) -> Iterator[WorkingCopy]:
+    """Yield working copies that have the version of *record*, the nearest first; why others don't, in *complaints*.
+
+    What had to be made for it is removed when the next one is asked for.
+    """
+    repository = record.repository
+    if repository is None:
+        return
+    seen = set()
+    for place in filter(None, (repository.root, near)):
+        with suppress(VersionControlError, OSError):
+            copy = versioncontrol.find(place) if os.path.isdir(place) else None
+            if copy is not None and copy.root not in seen and _has(copy, record.version):
+                yield copy
+            if copy is not None:
+                seen.add(copy.root)
+    make_private(work)
+    scratch = tempfile.mkdtemp(prefix="code-", dir=work)
+    try:
+        yield from _made(record, objects, scratch, complaints)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _made(record: Record, objects: ContentStore, scratch: str, complaints: list[str]) -> Iterator[WorkingCopy]:
+    repository = record.repository
+    assert repository is not None  # noqa: S101  the caller has looked
+    bundle = record.locks.get("bundle")
+    if bundle is not None and record.version is not None:
+        try:
+            yield versioncontrol.unbundle(
+                repository.type, objects.path(bundle), record.version, os.path.join(scratch, "bundle")
+            )
+        except (VersionControlError, OSError) as error:
+            complaints.append(str(error))
+    for number, url in enumerate(dict.fromkeys(filter(None, (repository.url, repository.upstream)))):
+        try:
+            copy = versioncontrol.checkout(url, os.path.join(scratch, f"clone-{number}"))
+        except VersionControlError as error:
+            complaints.append(str(error))
+            continue
+        if _has(copy, record.version):
+            yield copy
+        else:
+            complaints.append(f"{url} doesn't have version {record.version}")
+
+
+def _has(copy: WorkingCopy, version: str | None) -> bool:
+    if version is None:
+        return True  # there was no commit yet: all is in the changes
+    try:
+        return copy.resolve(version) == version
+    except VersionControlError:
+        return False
+
+
+def content_of(record: Record, path: str, objects: ContentStore, near: str, work: str) -> bytes:
+    """Return what the file of code *path* (relative to the root of the working copy) held when *record* was made.
+
+    Raises `ProjectError` if it wasn't there, or isn't to be had any more.
+    """
+    for change in record.changes:
+        if change.path == path:
+            if change.kind == "deleted":
+                raise ProjectError(f"{path} had been deleted when {record.label} was run")
+            if change.digest is None:
+                raise ProjectError(f"{path} was changed and its content wasn't kept", "see smt view --receipt")
+            return objects.get(change.digest)
+    complaints: list[str] = []
+    for copy in working_copies(record, objects, near, work, complaints):
+        try:
+            return copy.content(path, record.version)
+        except VersionControlError as error:
+            raise ProjectError(str(error), error.hint) from error
+    raise ProjectError(
+        f"{path} of {record.label} isn't to be had any more{f' ({complaints[0]})' if complaints else ''}",
+        "its repository isn't where it was",
+    )

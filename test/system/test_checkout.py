@@ -1,0 +1,129 @@
+"""The code of a run can be brought back, exactly as it was, and the user's working tree stays as it is."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def tree(folder: Path) -> dict[str, tuple[str, bytes]]:
+    """Return what is in *folder*: kind and content of each file, without version control and Sumatra's own."""
+    found = {}
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in (".git", ".smt", "__pycache__")]
+        for name in names:
+            path = Path(here) / name
+            kind = "link" if path.is_symlink() else "program" if os.access(path, os.X_OK) else "file"
+            content = os.fsencode(os.readlink(path)) if path.is_symlink() else path.read_bytes()
+            found[str(path.relative_to(folder))] = (kind, content)
+    return found
+
+
+def fingerprint(folder: Path) -> str:
+    """Return what changes if anything in *folder* does, version control included."""
+    digest = hashlib.sha256()
+    for here, folders, names in sorted(os.walk(folder)):
+        folders.sort()
+        if ".smt" in folders:
+            folders.remove(".smt")
+        for name in sorted(names):
+            path = os.path.join(here, name)
+            digest.update(os.fsencode(path) + str(os.lstat(path).st_mtime_ns).encode())
+    return digest.hexdigest()
+
+
+@pytest.fixture
+def edited(project, git):
+    """A project with all kinds of uncommitted changes."""
+    (project / "lib").mkdir()
+    (project / "lib" / "main.py").write_text("a file of the same base name\n")
+    (project / "two words.py").write_text("x = 1\n")
+    (project / "image.bin").write_bytes(bytes(range(256)))
+    (project / "gone.py").write_text("gone\n")
+    (project / "tool.sh").write_text("#!/bin/sh\n")
+    git("add", "--all")
+    git("commit", "-qm", "more")
+    (project / "two words.py").write_text("x = 2\n")
+    (project / "image.bin").write_bytes(bytes(range(255, -1, -1)))
+    (project / "gone.py").unlink()
+    (project / "tool.sh").chmod(0o755)
+    (project / "new.py").write_text("new\n")
+    (project / "link.py").symlink_to("main.py")
+    return project
+
+
+def test_uncommitted_changes_of_all_kinds_come_back(edited, smt, git, tmp_path):
+    before = tree(edited)
+    smt("run", "-l", "r", "--", "true")
+    git("add", "--all")
+    git("commit", "-qm", "later")
+    (edited / "main.py").write_text("something else\n")
+    untouched = fingerprint(edited)
+    said = smt("checkout", "r", str(tmp_path / "back"))
+    assert (said.status, said.out) == (0, f"{tmp_path / 'back'}\n")
+    assert tree(tmp_path / "back") == before
+    assert fingerprint(edited) == untouched
+    assert git("stash", "list") == ""
+
+
+def test_without_version_control_the_kept_files_come_back(tmp_path, smt, monkeypatch):
+    folder = tmp_path / "plain"
+    (folder / "lib").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    (folder / "main.py").write_text("import lib.net\n")
+    (folder / "lib" / "net.py").write_text("n = 1\n")
+    smt("init", "Plain")
+    smt("run", "-l", "r", "--", "python", "main.py")
+    (folder / "lib" / "net.py").write_text("n = 2\n")
+    assert smt("checkout", "r", "back").status == 0
+    assert {name: content for name, (_, content) in tree(folder / "back").items()} == {
+        "main.py": b"import lib.net\n", "lib/net.py": b"n = 1\n",
+    }
+
+
+def test_files_are_shown_as_they_were(edited, smt, git):
+    smt("run", "-l", "r", "--", "python", "main.py", "default.param")
+    main = (edited / "main.py").read_text()
+    (edited / "main.py").write_text("something else\n")
+    assert smt("view", "r", "--script").out == main
+    assert smt("view", "r", "--code", "lib/main.py").out == "a file of the same base name\n"
+    assert smt("view", "r", "--code", "two words.py").out == "x = 2\n"
+    listing = smt("view", "r", "--code").out
+    assert git("rev-parse", "HEAD").strip() in listing
+    assert "loaded  as committed    main.py" in listing
+    assert "        modified        two words.py" in listing
+    said = smt("view", "r", "--code", "gone.py")
+    assert (said.status, "had been deleted" in said.err) == (3, True)
+    assert smt("view", "r", "--code", "nosuch.py").status == 3
+
+
+def test_a_repository_that_is_gone_is_cloned_again_from_where_it_came(repository, git, smt, tmp_path, monkeypatch):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(repository), str(clone)], check=True)
+    monkeypatch.chdir(clone)
+    smt("init", "Cloned")
+    (clone / "main.py").write_text("print('changed')\n")
+    smt("run", "-l", "r", "--", "python", "main.py")
+    shutil.rmtree(clone / ".git")
+    said = smt("checkout", "r", "back")
+    assert said.status == 0, said.err
+    assert (clone / "back" / "main.py").read_text() == "print('changed')\n"
+    shutil.move(repository, tmp_path / "away")
+    said = smt("checkout", "r", "back2")
+    assert said.status == 3
+    assert "isn't to be had any more" in said.err
+    assert not (clone / ".smt" / "work").exists() or os.listdir(clone / ".smt" / "work") == []
+
+
+def test_a_folder_with_something_in_it_is_left_alone(project, smt):
+    smt("run", "-l", "r", "--", "true")
+    (project / "full").mkdir()
+    (project / "full" / "x").write_text("mine\n")
+    said = smt("checkout", "r", "full")
+    assert said.status == 6
+    assert "isn't an empty folder" in said.err
+    assert os.listdir(project / "full") == ["x"]
+    assert smt("checkout", "r").out == "code-r\n"

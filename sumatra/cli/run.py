@@ -37,7 +37,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("-t", "--tag", action="append", default=[], metavar="TAG", help="tag the record; may be given several times")
     add("-e", "--executable", "--simulator", metavar="PROGRAM", help="program to run; options may follow in quotes")
     add("-m", "--main", metavar="FILE", help="script that is given to the program")
-    add("-v", "--version", metavar="REV", help="version of the code to run; only 'current' so far")
+    add("-v", "--version", metavar="REV",
+        help="run that version of the code, built apart from the working tree (default: current)")
+    add("--keep", action="store_true", help="keep the folder in which another version was built")
     add("-n", "--num_processes", "--num-processes", type=int, metavar="N",
         help="number of processes, for launch modes that have it")
     add("-i", "--stdin", metavar="FILE", help="file for the program's standard input")
@@ -84,14 +86,17 @@ def run(args: argparse.Namespace) -> int:
         rest["take_values"] = False
     if args.ignore_parameters:
         rest["look_for_parameters"] = False
+    if args.version not in (None, "current"):
+        rest |= {"version": args.version, "keep": args.keep}
     if args.num_processes is not None:
         rest["launch_mode"] = _with_number(project.settings.launch_mode, args.num_processes)
     from sumatra.projects import check_tag
 
     request = project.request(
         args.words, whole=args.whole, executable=args.executable, main_file=args.main, label=args.label,
-        reason=args.reason, tags=frozenset(check_tag(tag) for tag in args.tag), stdin_file=args.stdin,
-        stdout_file=args.stdout, began=_began(), **rest,
+        reason=args.reason, tags=frozenset(check_tag(tag) for tag in args.tag),
+        stdin_file=args.stdin and os.path.abspath(args.stdin), stdout_file=args.stdout and os.path.abspath(args.stdout),
+        began=_began(), **rest,
     )
     if not args.whole and len(request.arguments) == len(args.words):
         _warn_of_program(args.words)
@@ -123,11 +128,6 @@ def _began() -> float | None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.version not in (None, "current"):
-        raise UsageError(
-            f"version {args.version} can't be run: only the current code can",
-            "check that version out into a folder of its own and run it there",
-        )
     if args.stdin is not None and not os.path.exists(args.stdin):
         raise UsageError(f"there is no file {args.stdin!r} to take standard input from")
 

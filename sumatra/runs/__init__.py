@@ -21,11 +21,13 @@ from sumatra import capture, programs
 from sumatra.datastore import DataStore
 from sumatra.errors import LabelTaken, NoSuchRecord, ProjectError, RecordStoreError, SumatraError, UsageError
 from sumatra.facts import fact, field, replace
+from sumatra.files import file_name
 from sumatra.launch import Ended, Plan, get_launcher
 from sumatra.records import Choice, DataKey, Executable, Finding, Observation, Process, Record, new_id
 from sumatra.recordstore import RecordStore
 from sumatra.runs import code, ending
 from sumatra.runs.comparing import Comparison
+from sumatra.runs.elsewhere import Elsewhere
 from sumatra.runs.folder import RunFolder
 from sumatra.runs.inputs import Inputs
 from sumatra.runs.observing import Observing
@@ -58,6 +60,8 @@ class Request:
     launch_mode: Choice = field(default=Choice("serial"))
     repeats: str | None = None
     began: float | None = None  #: when smt was started, by the monotonic clock
+    version: str | None = None  #: of the code, where not the current one is to be run
+    keep: bool = False  #: the folder in which another version was built
 
 
 @fact
@@ -77,8 +81,6 @@ def check_label(label: str) -> str:
         raise UsageError(
             f"{label!r} can't be a label", "take printable text that doesn't begin with - or a space and isn't 'last'"
         )
-    from sumatra.files import file_name
-
     if any(part in ("", ".", "..") for part in label.split("/")):
         raise UsageError(f"{label!r} can't be a label", "between slashes there has to be a name")
     if len(file_name(label)) > 200:
@@ -114,6 +116,7 @@ def execute(request: Request, workshop: Workshop) -> Done:
     folder: RunFolder | None = None
     observing: Observing | None = None
     shadow: Shadow | None = None
+    elsewhere: Elsewhere | None = None
     try:
         with _Looking(request, workshop, now) as looking, workshop.open_store(_PATIENCE) as store:
             # While git is asked, we load what starts programs and keeps records, and start what observes.
@@ -123,6 +126,8 @@ def execute(request: Request, workshop: Workshop) -> Done:
             comparison = Comparison(data, os.path.dirname(folder.path), os.environ.get("SMT_LABEL"))
             observing = Observing(folder, workshop.settings.trace, comparison)
             around = looking.found()
+        if request.version is not None:
+            elsewhere, around = _elsewhere(request, workshop, folder.label, around)
         words = _understand(request, workshop, folder, around)
         for warning in words.meaning.warnings:
             workshop.warn(warning)
@@ -147,6 +152,8 @@ def execute(request: Request, workshop: Workshop) -> Done:
         if folder is None:
             raise
         if shadow is None or not shadow.has_started:
+            if elsewhere is not None:
+                elsewhere.remove()
             if observing is not None:
                 observing.close()
             folder.remove()
@@ -157,7 +164,29 @@ def execute(request: Request, workshop: Workshop) -> Done:
                 f"the run could not be prepared in {folder.path}: {error.strerror}", "nothing was run; make room there"
             ) from error
         raise
-    return _collect(request, workshop, folder, shadow, ended, data, around)
+    finally:
+        if elsewhere is not None:
+            os.chdir(around.folder)
+    try:
+        return _collect(request, workshop, folder, shadow, ended, data, around, elsewhere)
+    finally:
+        if elsewhere is not None and not request.keep:
+            elsewhere.remove()
+
+
+def _elsewhere(request: Request, workshop: Workshop, label: str, around: _Around) -> tuple[Elsewhere, _Around]:
+    """Build the version that *request* asks for, go there, and return what is around us then."""
+    from sumatra.runs.elsewhere import build
+
+    folder = os.path.join(workshop.folder, "work", file_name(label))
+    elsewhere = build(request.version or "", around.folder, folder, workshop.objects)
+    os.chdir(elsewhere.inside(around.folder))
+    environment = {**around.environment, "PWD": os.getcwd()}
+    executable, main_file = programs.describe([*request.program, *request.arguments], os.getcwd(), environment)
+    found = replace(around.code, version=elsewhere.version, diff="", changes=(), findings=())
+    return elsewhere, around._replace(
+        environment=environment, executable=executable, main_file=request.main_file or main_file, code=found
+    )
 
 
 class _Looking:
@@ -298,7 +327,7 @@ def _input_files(request: Request, words: Understood) -> list[tuple[str, str]]:
 
 def _collect(
     request: Request, workshop: Workshop, folder: RunFolder, shadow: Shadow, ended: Ended, data: DataStore,
-    around: _Around,
+    around: _Around, elsewhere: Elsewhere | None,
 ) -> Done:
     """Complete the record after the program has ended; nothing here may raise, and each step may fail by itself."""
     end = monotonic()
@@ -308,7 +337,8 @@ def _collect(
     record = ending.conclude(record, ended, folder)
     collected = False
     try:
-        record = ending.collect(record, folder, workshop, data, replace(evidence, copy=around.code.copy))
+        evidence = replace(evidence, copy=around.code.copy, elsewhere=elsewhere)
+        record = ending.collect(record, folder, workshop, data, evidence)
         collected = True
         if request.stdout_file:
             outputs = _with_stdout_file(record.output_data, data, request.stdout_file)

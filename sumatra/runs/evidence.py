@@ -7,6 +7,7 @@ from sumatra.datastore import Snapshot
 from sumatra.facts import fact, field
 from sumatra.records import DataKey
 from sumatra.runs.comparing import Crowd
+from sumatra.runs.elsewhere import Elsewhere
 from sumatra.versioncontrol import WorkingCopy
 
 __all__ = ["Evidence"]
@@ -24,3 +25,4 @@ class Evidence:
     is_impatient: bool = False  #: the user doesn't want to wait for more inputs to be hashed
     environment: Mapping[str, str] = field(default_factory=dict)  #: that the program got
     copy: WorkingCopy | None = None  #: of the code
+    elsewhere: Elsewhere | None = None  #: where another version of it was built

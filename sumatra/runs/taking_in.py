@@ -10,6 +10,7 @@ from sumatra.errors import NoSuchRecord, SumatraError, VersionControlError
 from sumatra.facts import replace
 from sumatra.records import Finding, Record
 from sumatra.runs import ending
+from sumatra.runs.elsewhere import Elsewhere
 from sumatra.runs.evidence import Evidence
 from sumatra.runs.folder import RunFolder, folders
 from sumatra.runs.workshop import Workshop
@@ -80,10 +81,16 @@ def _collected(record: Record, folder: RunFolder, workshop: Workshop) -> Record:
     copy = None
     with suppress(VersionControlError):
         copy = find(record.repository.root) if record.repository and record.repository.root else None
+    work = os.path.join(workshop.folder, "work", os.path.basename(folder.path))
+    elsewhere = Elsewhere(copy, work) if copy is not None and os.path.isdir(work) else None
     evidence = Evidence(
-        observed=observed, before=folder.read_before(), is_late=True, environment=record.environment, copy=copy
+        observed=observed, before=folder.read_before(), is_late=True, environment=record.environment, copy=copy,
+        elsewhere=elsewhere,
     )
-    return ending.collect(record, folder, workshop, data, evidence)
+    record = ending.collect(record, folder, workshop, data, evidence)
+    if elsewhere is not None:
+        elsewhere.remove()
+    return record
 
 
 def _without_document(folder: RunFolder, workshop: Workshop) -> None:

@@ -11,8 +11,9 @@ from sumatra.capture.classification import DATA, OWN, classify, inputs, is_code,
 from sumatra.capture.observation import Observed
 from sumatra.datastore import DataStore
 from sumatra.facts import replace
-from sumatra.records import DataKey, Finding, Program, Record
+from sumatra.records import DataKey, Finding, Parameters, Program, Record
 from sumatra.runs.comparing import Progress, size_of
+from sumatra.runs.elsewhere import Elsewhere
 from sumatra.runs.evidence import Evidence
 from sumatra.runs.libraries import found_libraries, with_libraries
 from sumatra.runs.observing import is_same, state_now
@@ -31,7 +32,12 @@ def with_observed(
 ) -> Record:
     """Return *record* with all that *observed* tells, which is part of the *evidence*."""
     ignored = ignored_in(workshop)
-    touched = sort_out(observed, record, workshop.root, evidence.copy, ignored)
+    known = dict(evidence.known)
+    if evidence.elsewhere is not None:
+        known.update(_hashed_apart(observed, evidence.elsewhere, workshop.inputs))
+        observed = evidence.elsewhere.settle(observed, workshop.objects)
+        record = replace(record, parameters=_from_outside(record.parameters, evidence.elsewhere))
+    touched = sort_out(observed, record, workshop.root, evidence.copy, ignored, evidence.elsewhere)
     record = replace(with_programs(record, observed.processes, workshop.key), code_files=tuple(touched.code))
     loaded = None if observed.method in ("scan", "none") else touched.loaded
     found = found_libraries(record, workshop, evidence.environment, loaded, record.programs)
@@ -40,7 +46,7 @@ def with_observed(
     read, many_read = _at_most([file for file in touched.inputs if file.path not in found.accounted], most, "read")
     written, many_written = _at_most(touched.outputs, most, "written")
     progress = _no_more if evidence.is_impatient else workshop.progress
-    keys = input_keys(read, workshop.inputs, observed.method, evidence.known, progress)
+    keys = input_keys(read, workshop.inputs, observed.method, known, progress)
     # What is only named by the command, or by parameters, isn't an input where it can be seen what is read.
     is_blind = observed.needs_comparison or observed.method == "none"
     stays = [key for key in record.input_data if is_blind or key.seen == "stdin"]
@@ -54,6 +60,19 @@ def with_observed(
         deleted_data=tuple(deleted_keys(touched.deleted, data, observed.method)),
         receipt=(*record.receipt, *observed.findings, *many_read, *many_written, *getattr(ignored, "findings", ())),
     )
+
+
+def _hashed_apart(observed: Observed, elsewhere: Elsewhere, store: DataStore) -> dict[str, DataKey]:
+    """Return the digests of data that belong to another version of the code, by the names that they have otherwise."""
+    paths = [
+        file.path for file in observed.files if file.read and elsewhere.holds(file.path) and not is_code(file.path)
+    ]
+    keys = store.generate_keys(paths) if paths else []
+    return {elsewhere.outside(path): key for path, key in zip(paths, keys, strict=True)}
+
+
+def _from_outside(parameters: Parameters, elsewhere: Elsewhere) -> Parameters:
+    return replace(parameters, path=parameters.path and elsewhere.outside(parameters.path))
 
 
 def _at_most(found: list[FileAccess], most: int, what: str) -> tuple[list[FileAccess], tuple[Finding, ...]]:
@@ -97,7 +116,7 @@ class Touched(NamedTuple):
 
 def sort_out(
     observed: Observed, record: Record, root: str, copy: WorkingCopy | None,
-    ignored: Callable[[str], bool] = lambda path: False,
+    ignored: Callable[[str], bool] = lambda path: False, elsewhere: Elsewhere | None = None,
 ) -> Touched:
     """Return what of the files in *observed* are inputs, outputs and so on of the run that *record* tells of.
 
@@ -106,7 +125,7 @@ def sort_out(
     """
     home = os.path.expanduser("~")
     top = os.path.realpath(copy.root if copy else record.working_directory).rstrip("/") + "/"
-    code = _code(observed.files, top, record, copy)
+    code = _code(observed.files, top, record, copy, elsewhere)
     # A Python that was found by PATH tells its environment by reading this file.
     environments = [file.path.rpartition("/")[0] for file in observed.files if file.path.endswith("/pyvenv.cfg")]
     packages = [*prefixes(observed.processes, home), *environments]
@@ -138,10 +157,14 @@ def _source(file: FileAccess) -> str:
     return file.path
 
 
-def _code(files: Iterable[FileAccess], top: str, record: Record, copy: WorkingCopy | None) -> frozenset[str]:
+def _code(
+    files: Iterable[FileAccess], top: str, record: Record, copy: WorkingCopy | None, elsewhere: Elsewhere | None
+) -> frozenset[str]:
     """Return which of *files*, or their sources, are the code that the record has: under version control, or kept."""
     paths = {source for file in files for source in (file.path, _source(file)) if source.startswith(top)}
     likely = [path[len(top):] for path in paths if is_code(path)]
+    if elsewhere is not None:
+        return frozenset(top + path for path in likely if elsewhere.is_code(top + path))
     kept = {change.path for change in record.changes if change.digest is not None}
     unsure = [path for path in likely if path not in kept]
     known = copy.tracked(unsure) if copy and unsure else set()

@@ -51,7 +51,7 @@ def test_a_kill_at_a_system_call_loses_no_record(call, tmp_path):
 
 def test_a_program_lives_on_when_smt_is_killed_and_its_record_follows(project, smt):
     watcher = subprocess.Popen(
-        [*SMT, "run", "-l", "orphan", "--", "sh", "-c", "touch Data/begun; sleep 1.5; echo late; touch Data/done"],
+        [*SMT, "run", "-l", "orphan", "--", "sh", "-c", "touch Data/begun; until [ -e go ]; do sleep 0.05; done; echo late; touch Data/done"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
     )
     wait_for(project / "Data" / "begun")
@@ -59,8 +59,9 @@ def test_a_program_lives_on_when_smt_is_killed_and_its_record_follows(project, s
     watcher.kill()
     watcher.wait()
     assert record(smt, "orphan")["status"] == "running"
+    (project / "go").touch()
     wait_for(project / "Data" / "done")
-    time.sleep(0.2)
+    time.sleep(0.5)
     crashed = record(smt, "orphan")
     assert crashed["status"] == "crashed" and crashed["stdout_stderr"] == "late\n"
     assert sorted(item["path"] for item in crashed["output_data"]) == ["begun", "done"]

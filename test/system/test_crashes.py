@@ -51,7 +51,8 @@ def test_a_kill_at_a_system_call_loses_no_record(call, tmp_path):
 
 def test_a_program_lives_on_when_smt_is_killed_and_its_record_follows(project, smt):
     watcher = subprocess.Popen(
-        [*SMT, "run", "-l", "orphan", "--", "sh", "-c", "touch Data/begun; until [ -e go ]; do sleep 0.05; done; echo late; touch Data/done"],
+        [*SMT, "run", "-l", "orphan", "--", "sh", "-c",
+         "touch Data/begun; until [ -e go ]; do sleep 0.05; done; echo late; touch Data/done"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
     )
     wait_for(project / "Data" / "begun")

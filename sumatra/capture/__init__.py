@@ -11,6 +11,7 @@ others.  The parts are loaded when one of their functions is first asked for.
 `identify`                how to tell later whether a process is still the same
 `is_alive`                whether that process is still going on
 `environment`             the environment variables that can change a result
+`surroundings`            container, environment, threads, limits
 `mask`, `mask_words`      text and command lines without the secrets in them
 ========================  ====================================================================
 
@@ -20,12 +21,14 @@ What is captured and what isn't is said in ``doc/reference/captured.rst``.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sumatra.capture.environs import surroundings
     from sumatra.capture.machine import boot_id, identify, is_alive, platform, process_start, user
     from sumatra.capture.secrets import mask, mask_words
     from sumatra.capture.variables import environment
 
 __all__ = [
-    "boot_id", "environment", "identify", "is_alive", "mask", "mask_words", "platform", "process_start", "user",
+    "boot_id", "environment", "identify", "is_alive", "mask", "mask_words", "platform", "process_start",
+    "surroundings", "user",
 ]
 
 _HOMES = {
@@ -33,6 +36,7 @@ _HOMES = {
     "process_start": "machine", "user": "machine",
     "mask": "secrets", "mask_words": "secrets",
     "environment": "variables",
+    "surroundings": "environs",
 }
 
 

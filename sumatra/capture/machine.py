@@ -38,6 +38,8 @@ def platform() -> Platform:
         distribution=_fact(_distribution, ""),
         cores=_fact(os.cpu_count, None),
         memory=_fact(_memory, None),
+        processor_flags=_fact(_processor_flags, ""),
+        accelerators=_fact(_accelerators, ()),
     )
 
 
@@ -143,6 +145,40 @@ def _processor() -> str:
     # x86 and many ARM kernels; older ARM; POWER; RISC-V; s390.  Bare ARM servers tell numbers only.
     names = ("model name", "Processor", "cpu", "uarch", "processor 0")
     return next((found[name] for name in names if found.get(name)), "")
+
+
+def _processor_flags(path: str = "/proc/cpuinfo") -> str:
+    for line in _lines(path, 8192):
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features", "isa"):  # x86; ARM; RISC-V
+            return value.strip()
+    return ""
+
+
+def _accelerators(root: str = "/") -> tuple[str, ...]:
+    """Return the graphics processors, each with its driver, as the kernel's files tell them."""
+    found = []
+    nvidia = os.path.join(root, "proc/driver/nvidia")
+    if os.path.isdir(nvidia):
+        version = next(_lines(os.path.join(nvidia, "version"), 4096), "")
+        words = version.partition("Kernel Module")[2].split()
+        driver = next((word for word in words if word[:1].isdigit()), "")
+        for name in sorted(os.listdir(os.path.join(nvidia, "gpus"))):
+            path = os.path.join(nvidia, "gpus", name, "information")
+            about = dict(line.partition(":")[::2] for line in _lines(path, 4096))
+            found.append(f"{about.get('Model', 'NVIDIA').strip()}, driver {driver or 'unknown'}")
+    cards = os.path.join(root, "sys/class/drm")
+    for name in sorted(os.listdir(cards)) if os.path.isdir(cards) else []:
+        device = os.path.join(cards, name, "device")
+        maker = {"0x1002": "AMD", "0x8086": "Intel"}.get(_word(device, "vendor"))
+        if maker and name.removeprefix("card").isdigit():
+            driver = os.path.basename(os.path.realpath(os.path.join(device, "driver")))
+            found.append(f"{maker} {_word(device, 'device')}, driver {driver}")
+    return tuple(found)
+
+
+def _word(folder: str, name: str) -> str:
+    return _fact(lambda: _beginning(os.path.join(folder, name), 64).decode("ascii", "replace").strip(), "")
 
 
 def _linkage() -> str:

@@ -1,20 +1,23 @@
 """One record in full, for reading on a terminal: what ``smt view LABEL`` shows."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from sumatra.formatting import View
 from sumatra.formatting.escape import visible
-from sumatra.formatting.layout import cells, paint, wrap
+from sumatra.formatting.layout import cells, paint, shorten, wrap
 from sumatra.formatting.rows import duration_text, literal, size_text, value_text
 from sumatra.formatting.text import block
-from sumatra.records import DataKey, Dependency, Platform, Record, Resources
+from sumatra.records import DataKey, Dependency, Observation, Platform, Program, Record, Resources
 
 __all__ = ["describe_parameters", "receipt", "record_view"]
 
 _PLAIN = View()
 _MARGIN = "  "
 _TAIL = 20  #: lines of the program's output
+_FEW, _MOST_PROGRAMS, _DEEPEST = 2, 40, 20  #: lines of programs, and how far they are indented
+_FEWEST, _BARS = 4, 60  #: of a series
 
 
 def record_view(record: Record, view: View = _PLAIN) -> Iterator[str]:
@@ -28,12 +31,16 @@ def record_view(record: Record, view: View = _PLAIN) -> Iterator[str]:
         ("Parameters given on the command line", describe_parameters(record, view, only_changed=True)),
         ("Input data", _files(record.input_data, view)),
         ("Output data", _files(record.output_data, view)),
+        ("Files that were removed", _files(record.deleted_data, view)),
         ("Changes that were not committed", _changes(record, view)),
         ("Output of the program", _tail(record, view)),
-        ("Resources", _resources(record.resources, view)),
+        ("Programs that were run", _programs(record, view)),
+        ("Resources", _resources(record, view)),
         ("Platform", (line for platform in record.platforms for line in _platform(platform, view))),
         ("Dependencies", _dependencies(record.dependencies)),
+        ("Random seeds", _pairs(record.seeds, view)),
         ("Environment", _pairs(record.environment, view)),
+        ("Surroundings", _pairs(record.surroundings, view)),
         ("About the run", _pairs(_about(record), view)),
     )
     for title, lines in sections:
@@ -113,17 +120,84 @@ def _tail(record: Record, view: View) -> Iterator[str]:
         yield visible(line.rstrip("\r").rpartition("\r")[2].expandtabs())
 
 
-def _resources(resources: Resources | None, view: View) -> Iterator[str]:
-    if resources is None:
-        return
+def _resources(record: Record, view: View) -> Iterator[str]:
+    used = record.resources or Resources()
     pairs = {
-        "CPU time, program": duration_text(resources.cpu_user),
-        "CPU time, system": duration_text(resources.cpu_system),
-        "peak memory": size_text(resources.peak_memory),
-        "read from disk": size_text(None if resources.read_blocks is None else 512 * resources.read_blocks),
-        "written to disk": size_text(None if resources.written_blocks is None else 512 * resources.written_blocks),
+        "CPU time, program": duration_text(used.cpu_user),
+        "CPU time, system": duration_text(used.cpu_system),
+        "peak memory": size_text(used.peak_memory),
+        "of all processes": size_text(used.tree_memory),
+        "read": size_text(used.bytes_read),
+        "written": size_text(used.bytes_written),
+        "read from disk": size_text(None if used.read_blocks is None else 512 * used.read_blocks),
+        "written to disk": size_text(None if used.written_blocks is None else 512 * used.written_blocks),
+        "context switches": _switches(used),
+        "memory over time": _series([sample.memory for sample in record.usage]),
+        "CPUs over time": _series([sample.cpu for sample in record.usage]),
+        "GPUs over time": _series([sample.gpu for sample in record.usage if sample.gpu is not None]),
+        "capture": _capture(record.observation),
     }
     yield from _pairs(pairs, view)
+
+
+def _switches(used: Resources) -> str:
+    if used.waits is None or used.preemptions is None:
+        return ""
+    return f"{used.waits:,} while waiting, {used.preemptions:,} forced"
+
+
+def _capture(observation: Observation | None) -> str:
+    if observation is None:
+        return ""
+    told = [
+        f"{seconds:.2f} s {when}"
+        for seconds, when in ((observation.before, "before"), (observation.after, "after")) if seconds is not None
+    ]
+    return ", ".join([observation.method, *told])
+
+
+def _series(values: Sequence[float | None]) -> str:
+    """Return *values* as a line of bars, each a share of the largest."""
+    known = [value or 0.0 for value in values]
+    if len(known) < _FEWEST or max(known) <= 0:
+        return ""
+    count = min(len(known), _BARS)
+    bounds = [len(known) * place // count for place in range(count + 1)]
+    peaks = [max(known[start:end]) for start, end in pairwise(bounds)]
+    return "".join("▁▂▃▄▅▆▇█"[min(7, int(8 * peak / max(known)))] for peak in peaks)
+
+
+def _programs(record: Record, view: View) -> Iterator[str]:
+    """Yield what ran, as a tree; what is the same side by side is told once with its number."""
+    below: dict[int | None, list[int]] = {}
+    for place, program in enumerate(record.programs):
+        below.setdefault(program.parent if program.parent != place else None, []).append(place)
+    lines = list(_branch(record.programs, below, None, 0))
+    if len(lines) < _FEW:
+        return  # the command alone, which has been told
+    for line in lines[:_MOST_PROGRAMS]:
+        yield shorten(line, view.width - len(_MARGIN)) if view.width else shorten(line, 120)
+    if len(lines) > _MOST_PROGRAMS:
+        yield f"… and {len(lines) - _MOST_PROGRAMS} more lines: smt view --json"
+
+
+def _branch(
+    programs: Sequence[Program], below: Mapping[int | None, Sequence[int]], parent: int | None, depth: int
+) -> Iterator[str]:
+    told: dict[str, tuple[int, int]] = {}
+    for place in below.get(parent, ()):
+        program = programs[place]
+        name = visible(program.path.rpartition("/")[2] or program.path)
+        is_leaf = place not in below
+        first, count = told.get(name, (place, 0)) if is_leaf else (place, 0)
+        told[name if is_leaf else f"{name} {place}"] = (first, count + 1)
+    for place, count in told.values():
+        program = programs[place]
+        words = " ".join(visible(word) for word in program.arguments) or visible(program.path)
+        status = f"  [{program.exit_status}]" if program.exit_status else ""
+        yield f"{'  ' * min(depth, _DEEPEST)}{words}{f'  (and {count - 1} more of these)' if count > 1 else ''}{status}"
+        if depth < _DEEPEST:
+            yield from _branch(programs, below, place, depth + 1)
 
 
 def _platform(platform: Platform, view: View) -> Iterator[str]:
@@ -133,6 +207,7 @@ def _platform(platform: Platform, view: View) -> Iterator[str]:
         "machine": " ".join(filter(None, (platform.machine, platform.architecture_bits))),
         "processor": platform.processor,
         "cores": value_text(platform.cores),
+        "accelerators": "; ".join(platform.accelerators),
         "memory": size_text(platform.memory),
     }, view)
 

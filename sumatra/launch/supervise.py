@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import NoReturn
 
+from sumatra.capture.usage import read_bytes_of
 from sumatra.errors import LaunchError
 from sumatra.launch.base import Ended, Plan
 from sumatra.launch.mirror import PORTION, Elsewhere, Flow, Sink, Tail, Terminal, above_standard
@@ -90,11 +91,14 @@ class _Program:
         self.status: int | None = None  #: as wait() tells it, when the program has ended
         self.stopped = 0  #: the signal that has stopped it; 0 if it isn't stopped
         self.resources = Resources()
+        self._bytes: tuple[int | None, int | None] = (None, None)
         self._own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def look(self) -> None:
         """Bring what is known up to date."""
         while self.status is None:
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+                self._bytes = read_bytes_of(self.pid)  # what it has read and written is told until it is waited for
             pid, status, used = os.wait4(self.pid, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             if not pid:
                 return
@@ -108,7 +112,8 @@ class _Program:
                 # The kernel counts what we had in memory as the program's at its start.
                 peak = used.ru_maxrss * 1024 if used.ru_maxrss > self._own_peak else None
                 self.resources = Resources(
-                    used.ru_utime, used.ru_stime, peak, used.ru_inblock, used.ru_oublock
+                    used.ru_utime, used.ru_stime, peak, used.ru_inblock, used.ru_oublock, bytes_read=self._bytes[0],
+                    bytes_written=self._bytes[1], waits=used.ru_nvcsw, preemptions=used.ru_nivcsw,
                 )
 
     def send(self, number: int) -> None:

@@ -335,6 +335,8 @@ def _collect(
         folder.write(ending.conclude(shadow.facts(), ended, folder))
     record, evidence = shadow.join()
     record = ending.conclude(record, ended, folder)
+    if record.resources is not None:
+        record = replace(record, resources=replace(record.resources, tree_memory=evidence.peak_memory))
     collected = False
     try:
         evidence = replace(evidence, copy=around.code.copy, elsewhere=elsewhere)

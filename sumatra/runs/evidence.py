@@ -24,5 +24,6 @@ class Evidence:
     known: Mapping[str, DataKey] = field(default_factory=dict)  #: inputs (real path) that were hashed in time
     is_impatient: bool = False  #: the user doesn't want to wait for more inputs to be hashed
     environment: Mapping[str, str] = field(default_factory=dict)  #: that the program got
+    peak_memory: int | None = None  #: bytes, of all processes together, as sampled
     copy: WorkingCopy | None = None  #: of the code
     elsewhere: Elsewhere | None = None  #: where another version of it was built

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from sumatra import capture, programs
 from sumatra.capture.classification import DATA, classify, is_code
+from sumatra.capture.usage import Sampler
 from sumatra.errors import SumatraError
 from sumatra.facts import replace
 from sumatra.records import Finding, Observation, Process, Record
@@ -41,6 +42,8 @@ class Shadow:
         self._observing = observing
         self._readings: Readings | None = None
         self._is_impatient = False
+        self._sampler: Sampler | None = None
+        self._peak: int | None = None
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self._findings: list[Finding] = []
@@ -53,6 +56,8 @@ class Shadow:
     def start(self, process: Process, overhead: Observation) -> None:
         """Begin; called when the program has just been started, *overhead* being what that took."""
         self._record = replace(self._record, status="running", process=process, observation=overhead)
+        self._sampler = Sampler(process.pid)
+        self._sampler.start()
         self._readings = self._observing.readings(self._is_worth_hashing, self._workshop.inputs)
         # The disk may be full by now; the program goes on all the same.
         with suppress(OSError):
@@ -72,6 +77,9 @@ class Shadow:
         An impatient user gets it without the rest.
         """
         self._ended.set()
+        if self._sampler is not None:
+            self._peak, usage = self._sampler.stop()
+            self._record = replace(self._record, usage=usage)
         readings = self._readings
         assert readings is not None  # the program was started  # noqa: S101
         readings.end()
@@ -111,7 +119,7 @@ class Shadow:
             observed = None
         return Evidence(
             observed=observed, before=self._comparison.before, crowd=self._comparison.crowd, known=known,
-            environment=self._observing.environment, is_impatient=self._is_impatient,
+            environment=self._observing.environment, peak_memory=self._peak, is_impatient=self._is_impatient,
         )
 
     def _hash(self) -> None:
@@ -148,6 +156,7 @@ class Shadow:
             self._record,
             platforms=(capture.platform(),),
             environment=capture.environment(os.environ, self._workshop.key),
+            surroundings=capture.surroundings(os.environ),
             executable=executable,
         )
         if self._read_parameters is not None:

@@ -74,7 +74,8 @@ def test_a_fact_that_is_not_known_costs_no_other(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     blank = capture.platform()
     assert blank == replace(
-        known, processor="", architecture_linkage="", ip_addr="", distribution="", cores=None, memory=blank.memory
+        known, processor="", architecture_linkage="", ip_addr="", distribution="", cores=None, memory=blank.memory,
+        processor_flags="", accelerators=blank.accelerators,
     )
     monkeypatch.setattr(os, "sysconf", lambda name: 1 / 0 if name == "never" else int("no number"))
     assert capture.platform().memory is None

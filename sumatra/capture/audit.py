@@ -116,22 +116,28 @@ def in_order(file: IO[bytes]) -> Iterator[Record]:
     Several programs have written it, and the first could be introduced only when it was going already.  What isn't
     whole, since a disk was full, is left out and said.
     """
-    root = b""
+    first: dict[str, Record] = {}
+    starts: list[Record] = []
     for record in _read(file):
-        if record.kind in ("p", "x") and record.head[0] == b"0" and _is_whole(record):
-            yield record
-            if record.kind == "p":
-                root, exe = record.head[1], record.names[0]
-    is_lost = is_root_seen = False
+        if record.kind in ("p", "x") and _is_whole(record):
+            if record.head[0] == b"0":
+                first[record.kind] = record
+            elif record.kind == "p":
+                starts.append(record)
+    root, exe = (first["p"].head[1], first["p"].names[0]) if "p" in first else (b"", b"")
+    themselves = [record.names[0] for record in starts if record.head[1] == root]
+    yield from first.values()
+    if "x" in first and exe not in themselves:  # or it says better itself what it is
+        yield Record("y", [b"0", first["x"].head[1]], [exe])
+    is_lost = False
     for record in _read(file):
         if not _is_whole(record):
             is_lost = True
         elif record.kind == "!" or record.head[0] != b"0":
-            is_root_seen = is_root_seen or (record.kind == "p" and record.head[1] == root)
             yield record
     if is_lost:
         yield Record("!", [b"0", b"log-lost"], [b""])
-    if root and not is_root_seen:
+    if root and not themselves:
         yield Record("!", [b"0", b"audit-not-loaded" if is_python(exe) else b"audit-only-python"], [exe])
 
 

@@ -2,9 +2,11 @@
 
 import compileall
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +26,7 @@ def found(*names: str) -> list[str]:
 
 
 #: The one that runs the tests, and others that happen to be here.
-PYTHONS = [sys.executable, *found("python3.8", "python3.9", "python3.10", "python3.12", "python3.13", "python3.14")]
+PYTHONS = [sys.executable, *found("/usr/bin/python3", "python3.8", "python3.9", "python3.10", "python3.12", "python3.13", "python3.14")]
 OLD_PYTHONS = found("python2.7", "python3.6", "python3.7")
 
 
@@ -251,6 +253,17 @@ def test_programs_that_are_not_python_are_named() -> None:
     assert "(cat, sh)" in finding.message
 
 
+def test_the_tree_of_programs_is_told_as_far_as_it_is_known() -> None:
+    script = f"{sys.executable} -c \"import subprocess, sys; subprocess.run([sys.executable, '-c', '0', 'x'])\"; true"
+    observer = observation.begin("../log", "audit")
+    os.waitpid(observer.spawn("/bin/sh", ["sh", "-c", script], dict(os.environ), {}, ()), 0)
+    observed = observer.finish()
+    assert [program.parent for program in observed.processes] == [None, 0, 1]
+    assert observed.processes[0].arguments == ("sh", "-c", script)
+    assert observed.processes[2].arguments == (sys.executable, "-c", "0", "x")
+    assert "(sh)" in observed.findings[-1].message or "(dash)" in observed.findings[-1].message
+
+
 def test_a_program_that_closes_all_its_files_and_uses_their_numbers_keeps_them_to_itself() -> None:
     code = (
         "import os\n"
@@ -354,6 +367,62 @@ def test_a_run_inside_a_run_is_seen_by_both() -> None:
         observed = run(code, variables={"PYTHONPATH": root}, streams={1: file.fileno()})
     assert "out" in written(observed)
     assert Path("../said").read_text() == "['out']\n"
+
+
+def test_threads_do_not_get_in_each_others_way() -> None:
+    code = (
+        "import threading\n"
+        "def work(n):\n"
+        "    for i in range(100): open(f'out_{n}_{i}', 'w').write(open(f'in_{n}').read())\n"
+        "threads = [threading.Thread(target=work, args=(n,)) for n in range(12)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+    )
+    for number in range(12):
+        Path(f"in_{number}").write_text("x")
+    observed = run(code)
+    assert read(observed) == {f"in_{n}" for n in range(12)}
+    assert written(observed) == {f"out_{n}_{i}" for n in range(12) for i in range(100)}
+    assert codes(observed) == {"audit-only-python"}
+
+
+def test_a_full_disk_is_said_and_the_program_goes_on() -> None:
+    code = (
+        "import os, resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "size = os.path.getsize('../log')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size + 30, resource.RLIM_INFINITY))\n"
+        "open('in').read(); open('lost', 'w').write('x')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+        "open('out', 'w').write('x')\n"
+    )
+    observed = run(code)
+    assert "log-lost" in codes(observed)
+    assert written(observed) == {"out"}
+    log = Path("../log").read_bytes()
+    assert re.search(rb"\0! \S+ log-lost\0\0w \S+ \d+ -\0[^\0]*/out\0$", log), "what was begun was taken back"
+
+
+def test_when_smt_is_killed_the_program_goes_on_and_is_seen() -> None:
+    code = (
+        "import os, sys\nfrom sumatra.capture import observation\n"
+        "o = observation.begin('../log', 'audit')\n"
+        "script = 'import os, time\\nopen(\"started\", \"w\").close()\\n'"
+        "'while not os.path.exists(\"go\"): time.sleep(0.01)\\nopen(\"out\", \"w\").write(open(\"in\").read())'\n"
+        "os.waitpid(o.spawn(sys.executable, [sys.executable, '-c', script], os.environ, {}, ()), 0)\n"
+    )
+    root = str(Path(observation.__file__).parents[2])
+    smt = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": root})
+    end = time.monotonic() + 20
+    while not Path("started").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    smt.kill()
+    smt.wait()
+    Path("go").touch()
+    while "out" not in written(observation.read("../log")) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert {"started", "out"} <= written(observation.read("../log"))
+    assert "in" in read(observation.read("../log"))
 
 
 def test_what_it_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,6 +219,10 @@ def test_names_of_any_bytes_are_seen(start: Start) -> None:
         ("os.mkdir('d'); os.chdir('d'); open('../a').read(); open('n', 'w').write('1')", {"a"}, {"d/n"}, set()),
         ("os.mkdir('d'); open('d/n', 'w').write('1'); os.rename('d', 'e'); open('e/n').read()", set(), {"e/n"}, set()),
         ("os.rename('old', 'new'); open('new/x').read()", {"old/x"}, {"new/x"}, set()),
+        (
+            "os.symlink('old', 's'); open('s/x').read(); os.rename('old', 'e'); os.remove('s'); os.symlink('e', 's')\n"
+            "open('s/n', 'w').write('1'); os.mkdir('old')", {"old/x"}, {"s", "e/n"}, set(),
+        ),
         ("try: open('absent')\nexcept OSError: pass", set(), set(), set()),
         ("try: open('d/absent', 'w')\nexcept OSError: pass", set(), set(), set()),
         ("os.listdir('.'); os.stat('a'); os.access('a', 4)", set(), set(), set()),

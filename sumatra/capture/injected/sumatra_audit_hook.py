@@ -161,16 +161,29 @@ class _Log:
 
     def write(self, number: bytes, record: bytes) -> None:
         """Append one record, or none of it; what was lost is said as soon as there is room."""
-        if self._lost:
+        was_lost = self._lost
+        if was_lost:
             record = b"! %s log-lost\0\0" % number + record
-        self._lost = True
+        try:
+            is_whole = self._append(record)
+        except BaseException:
+            self._lost = True
+            raise
+        if not is_whole:
+            self._lost = True
+        elif was_lost:
+            self._lost = False
+
+    def _append(self, record: bytes) -> bool:
         if not self._is_open() and not self._open():
-            return
+            return False
         written = posix.write(self._file, record)
         if written == len(record):
-            self._lost = False
-        elif posix.fstat(self._file).st_size == posix.lseek(self._file, 0, 1):
-            posix.ftruncate(self._file, posix.fstat(self._file).st_size - written)
+            return True
+        size = posix.fstat(self._file).st_size
+        if size == posix.lseek(self._file, 0, 1):  # nobody has written after us
+            posix.ftruncate(self._file, size - written)
+        return False
 
     def _is_open(self) -> bool:
         """Tell whether our number is still ours: the program may have closed it and use it for a file of its own."""

@@ -26,7 +26,10 @@ def found(*names: str) -> list[str]:
 
 
 #: The one that runs the tests, and others that happen to be here.
-PYTHONS = [sys.executable, *found("/usr/bin/python3", "python3.8", "python3.9", "python3.10", "python3.12", "python3.13", "python3.14")]
+PYTHONS = [
+    sys.executable,
+    *found("/usr/bin/python3", "python3.8", "python3.9", "python3.10", "python3.12", "python3.13", "python3.14"),
+]
 OLD_PYTHONS = found("python2.7", "python3.6", "python3.7")
 
 

@@ -220,8 +220,8 @@ def test_names_of_any_bytes_are_seen(start: Start) -> None:
         ("os.mkdir('d'); open('d/n', 'w').write('1'); os.rename('d', 'e'); open('e/n').read()", set(), {"e/n"}, set()),
         ("os.rename('old', 'new'); open('new/x').read()", {"old/x"}, {"new/x"}, set()),
         (
-            "os.symlink('old', 's'); open('s/x').read(); os.rename('old', 'e'); os.mkdir('old'); os.remove('s')\n"
-            + "os.symlink('e', 's'); open('s/n', 'w').write('1')", {"old/x"}, {"s", "e/n"}, set(),
+            """os.symlink('old', 's'); open('s/x').read(); os.rename('old', 'e'); os.mkdir('old'); os.remove('s')
+os.symlink('e', 's'); open('s/n', 'w').write('1')""", {"old/x"}, {"s", "e/n"}, set(),
         ),
         ("try: open('absent')\nexcept OSError: pass", set(), set(), set()),
         ("try: open('d/absent', 'w')\nexcept OSError: pass", set(), set(), set()),

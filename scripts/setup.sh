@@ -62,7 +62,8 @@ for name in $(printf '%s' "${SMT_TEST_REQUIRE:-}" | tr ',' ' '); do
     case $name in
         pdflatex) packages="texlive-latex-base texlive-latex-recommended" ;;
         ip) packages=iproute2 ;;
-        bash | fish | gcc | gfortran | make | strace | zsh) packages=$name ;;
+        rpmbuild) packages=rpm ;;
+        bash | fish | gcc | gfortran | make | rpm | strace | zsh) packages=$name ;;
         *) continue ;;
     esac
     # shellcheck disable=SC2086

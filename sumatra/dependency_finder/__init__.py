@@ -14,7 +14,14 @@ from sumatra.records import Finding
 __all__ = ["BACKENDS", "Finder", "Found", "Run", "foreseen", "get_finder", "loaded"]
 
 #: In the order in which they are asked: what one accounts for, the later ones aren't asked about.
-BACKENDS: dict[str, Backend] = {}
+BACKENDS: dict[str, Backend] = {
+    "python": Backend(".python", "Python: interpreters, distributions, modules"),
+    "conda": Backend(".conda", "packages of Conda environments"),
+    "debian": Backend(".debian", "packages of Debian, Ubuntu and their kin"),
+    "rpm": Backend(".rpm", "packages of Fedora, RHEL, SUSE and their kin"),
+    "alpine": Backend(".apk", "packages of Alpine Linux"),
+    "library": Backend(".libraries", "shared libraries that belong to no package"),
+}
 
 
 def get_finder(name: str) -> Finder:
@@ -24,8 +31,15 @@ def get_finder(name: str) -> Finder:
 
 
 def loaded(run: Run) -> Found:
-    """Return what the files that *run* loaded belong to, as all finders say."""
-    return _asked(run, lambda finder, left: finder.loaded(left))
+    """Return what the files that *run* loaded belong to, as all finders say: those of others first, then ours."""
+    from sumatra.dependency_finder._numerics import numerics
+
+    found = _asked(run, lambda finder, left: finder.loaded(left))
+    try:
+        surroundings = numerics(run.files, run.cache)
+    except OSError:
+        return found
+    return replace(found, surroundings={**surroundings, **found.surroundings})
 
 
 def foreseen(run: Run) -> Found:
@@ -34,20 +48,27 @@ def foreseen(run: Run) -> Found:
 
 
 def _asked(run: Run, ask: Callable[[Finder, Run], Found]) -> Found:
+    from sumatra.dependency_finder._third_parties import third_parties
+
     total = Found()
-    for name in BACKENDS:
+    for name in (*(name for name in third_parties(run.cache) if name not in BACKENDS), *BACKENDS):
         try:
             found = ask(get_finder(name), run)
+            total = _with(total, found)
         except Exception as error:  # noqa: BLE001  a finder that fails must not cost the record the others' answers
             message = f"what it loaded of {name} could not be found out: {type(error).__name__}: {error}"
             found = Found(findings=(Finding("dependencies-unknown", message),))
+            total = _with(total, found)
         if found.accounted:
             run = replace(run, files=[path for path in run.files if path not in found.accounted])
-        total = Found(
-            dependencies=(*total.dependencies, *found.dependencies),
-            accounted=total.accounted | found.accounted,
-            locks={**total.locks, **found.locks},
-            surroundings={**total.surroundings, **found.surroundings},
-            findings=(*total.findings, *found.findings),
-        )
     return total
+
+
+def _with(total: Found, found: Found) -> Found:
+    return Found(
+        dependencies=(*total.dependencies, *found.dependencies),
+        accounted=total.accounted | found.accounted,
+        locks={**total.locks, **found.locks},
+        surroundings={**total.surroundings, **found.surroundings},
+        findings=(*total.findings, *found.findings),
+    )

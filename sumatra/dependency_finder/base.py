@@ -61,3 +61,11 @@ class Finder(ABC):
     def foreseen(self, run: Run) -> Found:
         """Return what the code of *run* would load, as far as reading it tells; flagged ``not loaded``."""
         return Found()
+
+    def version_of(self, path: str) -> str | None:
+        """Return the version of the Python module or package at *path* for which neither metadata nor source tell one.
+
+        For finders of others, who know how versions are told where they work: in a file beside the package, in the
+        name of a folder.  Asked only where nothing else is known.
+        """
+        return None

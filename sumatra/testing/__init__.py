@@ -10,6 +10,7 @@ Inherit, give the fixture, and every promise is tested::
             return MyStore(tmp_path / "records")
 
 `RecordStoreContract` wants a fixture ``store``, `LauncherContract` ``launcher``, `DataStoreContract` ``store``,
+`FinderContract` ``finder``,
 `WorkingCopyContract` is told in its docstring.  pytest is needed.
 """
 
@@ -17,14 +18,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sumatra.testing.datastores import DataStoreContract
+    from sumatra.testing.finders import FinderContract
     from sumatra.testing.launchers import LauncherContract
     from sumatra.testing.recordstores import RecordStoreContract
     from sumatra.testing.workingcopies import WorkingCopyContract
 
-__all__ = ["DataStoreContract", "LauncherContract", "RecordStoreContract", "WorkingCopyContract"]
+__all__ = ["DataStoreContract", "FinderContract", "LauncherContract", "RecordStoreContract", "WorkingCopyContract"]
 
 _HOMES = {
     "DataStoreContract": "sumatra.testing.datastores",
+    "FinderContract": "sumatra.testing.finders",
     "LauncherContract": "sumatra.testing.launchers",
     "RecordStoreContract": "sumatra.testing.recordstores",
     "WorkingCopyContract": "sumatra.testing.workingcopies",

@@ -5,11 +5,12 @@ from itertools import pairwise
 from typing import Any
 
 from sumatra.formatting import View
+from sumatra.formatting.dependencies import describe_dependencies
 from sumatra.formatting.escape import visible
 from sumatra.formatting.layout import cells, paint, shorten, wrap
 from sumatra.formatting.rows import duration_text, literal, size_text, value_text
 from sumatra.formatting.text import block
-from sumatra.records import DataKey, Dependency, Observation, Platform, Program, Record, Resources
+from sumatra.records import DataKey, Observation, Platform, Program, Record, Resources
 
 __all__ = ["describe_parameters", "receipt", "record_view"]
 
@@ -37,7 +38,7 @@ def record_view(record: Record, view: View = _PLAIN) -> Iterator[str]:
         ("Programs that were run", _programs(record, view)),
         ("Resources", _resources(record, view)),
         ("Platform", (line for platform in record.platforms for line in _platform(platform, view))),
-        ("Dependencies", _dependencies(record.dependencies)),
+        ("Dependencies", _dependencies(record, view)),
         ("Random seeds", _pairs(record.seeds, view)),
         ("Environment", _pairs(record.environment, view)),
         ("Surroundings", _pairs(record.surroundings, view)),
@@ -212,15 +213,9 @@ def _platform(platform: Platform, view: View) -> Iterator[str]:
     }, view)
 
 
-def _dependencies(dependencies: Iterable[Dependency]) -> Iterator[str]:
-    known = list(dependencies)
-    names = [visible(each.name) for each in known]
-    versions = [visible(each.version or "unknown") + ("*" if each.diff else "") for each in known]
-    first = max(map(cells, names), default=0)
-    second = max(map(cells, versions), default=0)
-    for each, name, version in zip(known, names, versions, strict=True):
-        place = visible(each.path)
-        yield f"{name}{' ' * (first - cells(name))}  {version}{' ' * (second - cells(version))}  {place}"
+def _dependencies(record: Record, view: View) -> Iterator[str]:
+    width = view.width and view.width - len(_MARGIN)
+    return describe_dependencies(record.dependencies, width=width, color=view.color)
 
 
 def _about(record: Record) -> dict[str, str]:

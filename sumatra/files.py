@@ -16,6 +16,8 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 18
+#: From this size (bytes) on it pays to read on one core and hash on another, in pieces of that size.
+_LARGE, _LARGE_CHUNK = 1 << 23, 1 << 19
 _TRIES = 3
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
@@ -35,11 +37,12 @@ def digest_bytes(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def digest_file(path: str, progress: Callable[[int], None] | None = None) -> Digest:
+def digest_file(path: str, progress: Callable[[int], None] | None = None, *, alone: bool = True) -> Digest:
     """Return digest and size (bytes) of the regular file at *path*; never raises `OSError`.
 
     Flags: ``missing``, ``unreadable``, ``not a regular file``, and ``unstable`` for a file that went on changing
-    while it was read three times.  *progress* gets the number of bytes just read.
+    while it was read three times.  *progress* gets the number of bytes just read.  A large file that is *alone*, as
+    no other is hashed at the same time, is read on one core and hashed on another.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
@@ -51,36 +54,85 @@ def digest_file(path: str, progress: Callable[[int], None] | None = None) -> Dig
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return Digest(None, None, ("not a regular file",))
-        return _digest_descriptor(descriptor, progress)
+        return _digest_descriptor(descriptor, progress, alone)
     except OSError:
         return Digest(None, None, ("unreadable",))
     finally:
         os.close(descriptor)
 
 
-def _digest_descriptor(descriptor: int, progress: Callable[[int], None] | None) -> Digest:
-    import hashlib
-
-    buffer = bytearray(min(_CHUNK, max(os.fstat(descriptor).st_size + 1, 4096)))
-    view = memoryview(buffer)
+def _digest_descriptor(descriptor: int, progress: Callable[[int], None] | None, alone: bool) -> Digest:
     for _ in range(_TRIES):
         before = os.fstat(descriptor)
         os.lseek(descriptor, 0, os.SEEK_SET)
-        summary = hashlib.sha256()
-        size = 0
-        while count := os.readv(descriptor, [buffer]):
-            summary.update(view[:count])
-            size += count
-            if progress is not None:
-                progress(count)
-            if size > before.st_size:  # it grows; it might do so as fast as we read
-                break
+        if alone and before.st_size >= _LARGE and len(os.sched_getaffinity(0)) > 1:
+            digest, size = _digest_beside(descriptor, before.st_size, progress)
+        else:
+            digest, size = _digest_plainly(descriptor, before.st_size, progress)
         after = os.fstat(descriptor)
         if (before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (
             after.st_size, after.st_mtime_ns, after.st_ctime_ns
         ) and size == after.st_size:
-            return Digest("sha256:" + summary.hexdigest(), size)
+            return Digest(f"sha256:{digest}", size)
     return Digest(None, size, ("unstable",))
+
+
+def _digest_plainly(descriptor: int, expected: int, progress: Callable[[int], None] | None) -> tuple[str, int]:
+    """Return the hexadecimal digest of what can be read, and its size; a file that grows isn't read to its end."""
+    import hashlib
+
+    buffer = bytearray(min(_CHUNK, max(expected + 1, 4096)))
+    view = memoryview(buffer)
+    summary = hashlib.sha256()
+    size = 0
+    while size <= expected and (count := os.readv(descriptor, [buffer])):
+        summary.update(view[:count])
+        size += count
+        if progress is not None:
+            progress(count)
+    return summary.hexdigest(), size
+
+
+def _digest_beside(descriptor: int, expected: int, progress: Callable[[int], None] | None) -> tuple[str, int]:
+    """Return the same; another thread hashes one piece while this one reads the next.
+
+    Reading stays in this thread, where it can be interrupted; what the other one does always comes to an end.
+    """
+    import hashlib
+    import queue
+    import threading
+
+    summary = hashlib.sha256()
+    full: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
+    empty: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
+
+    def work() -> None:
+        while (piece := full.get()) is not None:
+            summary.update(piece)
+            empty.put(piece)
+
+    try:
+        threading.Thread(target=work, daemon=True).start()
+    except RuntimeError:  # there may not be more threads
+        return _digest_plainly(descriptor, expected, progress)
+    size = 0
+    try:
+        buffers = [memoryview(bytearray(_LARGE_CHUNK)) for _ in range(2)]
+        buffer, other = buffers
+        is_other_busy = False
+        while size <= expected and (count := os.readv(descriptor, [buffer])):
+            full.put(buffer[:count])
+            size += count
+            if progress is not None:
+                progress(count)
+            if is_other_busy:
+                empty.get()
+            buffer, other, is_other_busy = other, buffer, True
+        if is_other_busy:
+            empty.get()
+    finally:
+        full.put(None)
+    return summary.hexdigest(), size
 
 
 def make_private(folder: str) -> None:

@@ -21,17 +21,28 @@ def digests(work: Sequence[tuple[str, int]], progress: Progress | None = None) -
     number of bytes just read, from one thread at a time.
     """
     found: list[files.Digest | None] = [None] * len(work)
-    small = [index for index, (_, size) in enumerate(work) if size < _SMALL]
-    large = [index for index, (_, size) in enumerate(work) if size >= _SMALL]
     paths = [path for path, _ in work]
+    last = _outweighing(work)
+    small = [index for index, (_, size) in enumerate(work) if size < _SMALL]
+    large = [index for index, (_, size) in enumerate(work) if size >= _SMALL and index != last]
     try:
-        for index in small if len(large) > 1 else range(len(work)):
+        for index in small if len(large) > 1 else sorted(small + large):
             found[index] = files.digest_file(paths[index], progress)
         if len(large) > 1:
             _in_threads(large, paths, found, progress)
+        if last is not None:
+            found[last] = files.digest_file(paths[last], progress)
     except KeyboardInterrupt:
         pass
     return found
+
+
+def _outweighing(work: Sequence[tuple[str, int]]) -> int | None:
+    """Return which file is so large that the others together don't count: it gets all cores for itself."""
+    largest = max(range(len(work)), key=lambda index: work[index][1], default=None)
+    if largest is None or work[largest][1] < max(_SMALL, 4 * (sum(size for _, size in work) - work[largest][1])):
+        return None
+    return largest
 
 
 def matches(digest: str | None, content: Iterable[bytes]) -> bool:
@@ -75,7 +86,7 @@ def _in_threads(
                     index = next(todo, None)
                 if index is None:
                     return
-                found[index] = files.digest_file(paths[index], tell)
+                found[index] = files.digest_file(paths[index], tell, alone=False)
         except BaseException as failure:  # noqa: BLE001  it is raised again by the thread that waits for us
             failures.append(failure)
         finally:

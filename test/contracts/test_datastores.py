@@ -340,6 +340,69 @@ def test_an_interrupt_does_not_wait_for_the_end_of_large_files(store, root):
     assert [key.flags for key in keys] == [("not hashed",)] * 2
 
 
+@pytest.mark.parametrize("size", [(1 << 23) - 1, 1 << 23, (1 << 23) + 1, (1 << 23) + (1 << 19), 3 * (1 << 22) + 7])
+def test_a_large_file_has_the_digest_of_its_content(store, root, size):
+    content = os.urandom(1 << 16) * (size // (1 << 16) + 1)
+    (root / "large").write_bytes(content[:size])
+    (root / "log").write_bytes(b"x" * 70_000)
+    told = []
+    keys = store.generate_keys(["large", "log"], progress=told.append)
+    assert [key.digest for key in keys] == [sha256(content[:size]), sha256(b"x" * 70_000)]
+    assert sum(told) == size + 70_000
+    assert max(told) < 1 << 20, "progress is told in small steps"
+
+
+def test_a_large_file_that_grows_or_shrinks_meanwhile_has_no_digest(store, root):
+    path = root / "large"
+
+    def change(read):
+        with open(path, "ab") as file:
+            file.truncate(size.pop() if size else 9_000_000 + time.time_ns() % 1_000_000)
+
+    for first in (20_000_000, 9_000_001):
+        path.write_bytes(bytes(10_000_000))
+        size = [first]
+        (key,) = store.generate_keys(["large"], progress=change)
+        assert (key.digest, key.flags) == (None, ("unstable",))
+
+
+def test_an_interrupt_in_a_large_file_ends_its_threads(store, root):
+    (root / "large").write_bytes(bytes(50_000_000))
+    threads = threading.active_count()
+    during = []
+
+    def interrupt(read):
+        during.append(threading.active_count())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    (key,) = store.generate_keys(["large"], progress=interrupt)
+    assert (key.digest, key.flags) == (None, ("not hashed",))
+    if len(os.sched_getaffinity(0)) > 1:
+        assert during == [threads + 1], "reading and hashing go on side by side"
+    for _ in range(500):
+        if threading.active_count() == threads:
+            break
+        time.sleep(0.01)
+    assert threading.active_count() == threads
+
+
+def test_small_files_are_hashed_without_a_thread(store, root, monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", lambda self: pytest.fail("a thread was started"))
+    (root / "small").write_bytes(bytes((1 << 23) - 1))
+    (key,) = store.generate_keys(["small"])
+    assert key.digest == sha256(bytes((1 << 23) - 1))
+
+
+def test_where_no_thread_can_be_had_a_large_file_is_hashed_without(store, root, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    (root / "large").write_bytes(bytes(10_000_000))
+    (key,) = store.generate_keys(["large"])
+    assert key.digest == sha256(bytes(10_000_000))
+
+
 def test_a_time_of_change_can_not_be_set_back(store, root):
     (root / "a.dat").write_text("x")
     os.utime(root / "a.dat", (0, 0))

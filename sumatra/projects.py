@@ -22,6 +22,8 @@ from sumatra.selection import EVERYTHING, Selection, has_tag, parse_query
 from sumatra.settings import Settings
 
 if TYPE_CHECKING:
+    from sumatra.datastore.digests import DigestCache
+
     # Loaded when something is run: listing records has to be instant.
     from sumatra.runs import Done, Request
     from sumatra.runs.draft import Draft
@@ -127,6 +129,7 @@ class Project:
         self.path = root
         self.settings = chosen
         self._store: RecordStore | None = None
+        self._digests: DigestCache | None = None
         #: Called with a sentence for the user that isn't an error.
         self.warn: Callable[[str], None] = lambda sentence: None
         #: Called with a number of bytes to be hashed; may return what is to be told of each piece.
@@ -156,19 +159,27 @@ class Project:
     @property
     def data_store(self) -> DataStore:
         """Where programs write."""
-        options = {"root": self._absolute(self.settings.data_path)}
+        options = {"root": self._absolute(self.settings.data_path), "digests": self._known_digests()}
         types = os.path.join(self.folder, "mime.types")
         return get_data_store("filesystem", {**options, "mime_types": types} if os.path.exists(types) else options)
 
     @property
     def input_datastore(self) -> DataStore:
         """What paths of inputs are told from."""
-        return get_data_store("filesystem", {"root": self._absolute(self.settings.input_path)})
+        options = {"root": self._absolute(self.settings.input_path), "digests": self._known_digests()}
+        return get_data_store("filesystem", options)
 
     @property
     def objects(self) -> ContentStore:
         """Contents by digest: changed code, parameter files, what programs printed."""
         return ContentStore(os.path.join(self.folder, "objects"))
+
+    def _known_digests(self) -> "DigestCache":
+        if self._digests is None:
+            from sumatra.datastore.digests import DigestCache
+
+            self._digests = DigestCache(os.path.join(self.folder, "digests"))
+        return self._digests
 
     def _absolute(self, path: str) -> str:
         return os.path.normpath(os.path.join(self.path, os.path.expanduser(path)))

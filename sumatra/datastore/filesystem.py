@@ -7,6 +7,7 @@ devices are told and never opened.
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 from sumatra import files
 from sumatra.datastore import hashing, mime
 from sumatra.datastore.base import DataStore, Snapshot
+from sumatra.datastore.digests import WORTH, DigestCache
 from sumatra.errors import DataStoreError
 from sumatra.records import Choice, DataKey
 
@@ -40,11 +42,17 @@ class FileSystemDataStore(DataStore):
 
     name = "filesystem"
 
-    def __init__(self, root: str, *, mime_types: str | None = None, limit: int = 1_000_000) -> None:
-        """*mime_types* is a file with more endings; *limit* is how many files `snapshot` looks at."""
+    def __init__(
+        self, root: str, *, mime_types: str | None = None, limit: int = 1_000_000, digests: DigestCache | None = None
+    ) -> None:
+        """*mime_types* is a file with more endings; *limit* is how many files `snapshot` looks at.
+
+        With *digests*, a large file that is as it was when it was hashed isn't hashed again.
+        """
         self.root = os.path.abspath(root)
         self.mime_types = mime_types
         self.limit = limit
+        self.digests = digests
         #: what the last snapshot could not see, a sentence each
         self.notes: list[str] = []
 
@@ -55,8 +63,10 @@ class FileSystemDataStore(DataStore):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "FileSystemDataStore":
-        """Return the store with *options*: ``root``, by default the current folder, and ``mime_types``."""
-        return cls(str(options.get("root", ".")), mime_types=options.get("mime_types"))
+        """Return the store with *options*: ``root``, by default the current folder, ``mime_types``, ``digests``."""
+        return cls(
+            str(options.get("root", ".")), mime_types=options.get("mime_types"), digests=options.get("digests")
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.root!r})"
@@ -125,8 +135,9 @@ class FileSystemDataStore(DataStore):
 
         A symbolic link is told as itself, flagged ``symbolic link``: to have what it leads to, give its real path.
         """
+        began = time.time_ns()
         found = [_examine(os.path.join(self.root, path)) for path in paths]
-        _hash(found, progress)
+        _hash(found, progress, self.digests, began)
         additions = mime.read_types(self.mime_types) if self.mime_types else None
         return [self._key(entry, seen, additions) for entry in found]
 
@@ -266,16 +277,58 @@ def _examine(path: str) -> _Entry:
     return _Entry(path, status, files.Digest(None, None, (flag,)))
 
 
-def _hash(entries: Iterable[_Entry], progress: Callable[[int], None] | None) -> None:
+def _hash(
+    entries: Iterable[_Entry], progress: Callable[[int], None] | None, known: DigestCache | None, began: int
+) -> None:
     """Give each of *entries* its digest, hard links of one file the same; fewer when the user interrupts."""
     groups: dict[tuple[int, int], list[_Entry]] = {}
     for entry in entries:
         if entry.awaits_hashing and entry.status:
             groups.setdefault((entry.status.st_dev, entry.status.st_ino), []).append(entry)
-    work = [(group[0].path, group[0].size or 0) for group in groups.values()]
-    for group, digest in zip(groups.values(), hashing.digests(work, progress), strict=True):
+    todo = list(groups.values())
+    try:
+        todo = _looked_up(todo, known, progress) if known else todo
+    except KeyboardInterrupt:
+        return
+    work = [(group[0].path, group[0].size or 0) for group in todo]
+    for group, digest in zip(todo, hashing.digests(work, progress), strict=True):
         for entry in group:
             entry.digest = digest or entry.digest
+    if known:
+        _remember(todo, known, began)
+
+
+def _looked_up(
+    groups: list[list[_Entry]], known: DigestCache, progress: Callable[[int], None] | None
+) -> list[list[_Entry]]:
+    """Give digests to those of *groups* that are *known*, and return the others."""
+    known.expect(sum(group[0].size or 0 for group in groups if (group[0].size or 0) >= WORTH))
+    others = []
+    for group in groups:
+        status = group[0].status
+        is_worth_it = status is not None and status.st_size >= WORTH
+        digest = known.get(group[0].path, status) if is_worth_it and status else None
+        if digest is None or status is None:
+            others.append(group)
+            continue
+        for entry in group:
+            entry.digest = files.Digest(digest, status.st_size)
+        if progress is not None:
+            progress(status.st_size)
+    return others
+
+
+def _remember(groups: list[list[_Entry]], known: DigestCache, began: int) -> None:
+    for first, *_ in groups:
+        if first.status is None or first.status.st_size < WORTH or first.digest.digest is None or first.digest.flags:
+            continue
+        try:
+            is_same = _identity(os.lstat(first.path)) == _identity(first.status)
+        except OSError:
+            continue
+        if is_same:
+            known.put(first.path, first.status, first.digest.digest, began)
+    known.save()
 
 
 class _Place(NamedTuple):

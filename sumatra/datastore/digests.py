@@ -33,6 +33,8 @@ WORTH, _WORTH_TOGETHER = 1 << 18, 1 << 25
 _MARGIN = 70_000_000_000
 #: So many lines are kept; the file may have half as many again, of about so many bytes each.
 _MOST, _LINE = 20_000, 160
+#: A line ends in a digest, a space, a checksum and a newline: so many bytes.
+_TAIL = 81
 
 #: Numbers of statfs(2): ext2, ext3 and ext4; XFS; Btrfs; F2FS.
 _TRUSTED = frozenset({0xEF53, 0x58465342, 0x9123683E, 0xF2F52010})
@@ -79,7 +81,7 @@ class DigestCache:
         if self._expected < _WORTH_TOGETHER or not is_settled or not self._is_trusted(path, status.st_dev):
             return
         key = self._key(status)
-        self._new.append(b"%b %b %b\n" % (key, digest.encode(), _check(key, digest.encode())))
+        self._new.append(b"%b%b %b\n" % (key, digest.encode(), _check(key, digest.encode())))
 
     def save(self) -> None:
         """Write down what is new; where that can't be, it is forgotten."""
@@ -102,12 +104,12 @@ class DigestCache:
         with files.locked(f"{self._path}.lock", wait=False) as is_ours:
             if is_ours:
                 known = _read(self._path, 4 * self._most * _LINE)
-                newest = [b"%b %b\n" % pair for pair in known.items()][-self._most:]
+                newest = [b"%b%b\n" % pair for pair in known.items()][-self._most:]
                 files.write_atomically(self._path, b"".join(newest))
 
     def _key(self, status: os.stat_result) -> bytes:
         # The host: .smt may be on a disk that several machines share, and numbers of devices are each machine's own.
-        return b"%b %d %d %d %d %d" % (
+        return b"%b %d %d %d %d %d " % (
             self._host, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
         )
 
@@ -120,7 +122,7 @@ class DigestCache:
 def _check(key: bytes, digest: bytes) -> bytes:
     import zlib
 
-    return b"%08x" % zlib.crc32(b"%b %b" % (key, digest))
+    return b"%08x" % zlib.crc32(key + digest)
 
 
 def _read(path: str, most: int) -> dict[bytes, bytes]:
@@ -129,13 +131,7 @@ def _read(path: str, most: int) -> dict[bytes, bytes]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
             file.seek(max(0, os.fstat(descriptor).st_size - most))
-            known: dict[bytes, bytes] = {}
-            for line in file:
-                key, found, rest = line.partition(b" sha256:")
-                if found:
-                    known.pop(key, None)  # so that the newest come last
-                    known[key] = b"sha256:" + rest.rstrip(b"\n")
-            return known
+            return {line[:-_TAIL]: line[-_TAIL:-1] for line in file if len(line) > _TAIL}
     except OSError:
         return {}
 

@@ -23,10 +23,10 @@ from contextlib import suppress
 
 from sumatra import files
 
-__all__ = ["WORTH", "DigestCache"]
+__all__ = ["DigestCache"]
 
 #: Files of this size (bytes) are looked up, once so many bytes have come together that reading the cache pays.
-WORTH, _WORTH_TOGETHER = 1 << 18, 1 << 25
+_WORTH, _WORTH_TOGETHER = 1 << 18, 1 << 25
 
 #: So long (ns) before it was hashed a file must have changed for the last time; twice what the kernel takes at most
 #: to write to the disk what was written to a mapping, by default.
@@ -51,9 +51,18 @@ class DigestCache:
         self._most = most
         self._host = files.file_name(os.uname().nodename).encode()
         self._expected = 0
+        self._margin: int | None = None
         self._known: dict[bytes, bytes] | None = None
         self._new: list[bytes] = []
         self._trusted: dict[int, bool] = {}
+
+    def concerns(self, status: os.stat_result, began: int) -> bool:
+        """Tell whether a digest of a file with *status*, looked at at *began* (ns since 1970), may be known or kept."""
+        if status.st_size < _WORTH:
+            return False
+        if self._margin is None:
+            self._margin = _margin()
+        return max(status.st_mtime_ns, status.st_ctime_ns) < began - self._margin
 
     def expect(self, size: int) -> None:
         """Announce that digests of files with *size* bytes together will be asked for."""
@@ -77,8 +86,9 @@ class DigestCache:
 
         *began* is when it was looked at before it was hashed (ns since 1970); it must have had *status* after it too.
         """
-        is_settled = max(status.st_mtime_ns, status.st_ctime_ns) < began - _margin()
-        if self._expected < _WORTH_TOGETHER or not is_settled or not self._is_trusted(path, status.st_dev):
+        if self._expected < _WORTH_TOGETHER or not self.concerns(status, began):
+            return
+        if not self._is_trusted(path, status.st_dev):
             return
         key = self._key(status)
         self._new.append(b"%b%b %b\n" % (key, digest.encode(), _check(key, digest.encode())))

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 from sumatra import files
 from sumatra.datastore import hashing, mime
 from sumatra.datastore.base import DataStore, Snapshot
-from sumatra.datastore.digests import WORTH, DigestCache
+from sumatra.datastore.digests import DigestCache
 from sumatra.errors import DataStoreError
 from sumatra.records import Choice, DataKey
 
@@ -287,7 +287,7 @@ def _hash(
             groups.setdefault((entry.status.st_dev, entry.status.st_ino), []).append(entry)
     todo = list(groups.values())
     try:
-        todo = _looked_up(todo, known, progress) if known else todo
+        todo = _looked_up(todo, known, progress, began) if known else todo
     except KeyboardInterrupt:
         return
     work = [(group[0].path, group[0].size or 0) for group in todo]
@@ -299,15 +299,15 @@ def _hash(
 
 
 def _looked_up(
-    groups: list[list[_Entry]], known: DigestCache, progress: Callable[[int], None] | None
+    groups: list[list[_Entry]], known: DigestCache, progress: Callable[[int], None] | None, began: int
 ) -> list[list[_Entry]]:
     """Give digests to those of *groups* that are *known*, and return the others."""
-    known.expect(sum(group[0].size or 0 for group in groups if (group[0].size or 0) >= WORTH))
+    statuses = [group[0].status for group in groups]
+    asked = [status if status is not None and known.concerns(status, began) else None for status in statuses]
+    known.expect(sum(status.st_size for status in asked if status is not None))
     others = []
-    for group in groups:
-        status = group[0].status
-        is_worth_it = status is not None and status.st_size >= WORTH
-        digest = known.get(group[0].path, status) if is_worth_it and status else None
+    for group, status in zip(groups, asked, strict=True):
+        digest = None if status is None else known.get(group[0].path, status)
         if digest is None or status is None:
             others.append(group)
             continue
@@ -320,7 +320,7 @@ def _looked_up(
 
 def _remember(groups: list[list[_Entry]], known: DigestCache, began: int) -> None:
     for first, *_ in groups:
-        if first.status is None or first.status.st_size < WORTH or first.digest.digest is None or first.digest.flags:
+        if first.status is None or first.digest.digest is None or not known.concerns(first.status, began):
             continue
         try:
             is_same = _identity(os.lstat(first.path)) == _identity(first.status)

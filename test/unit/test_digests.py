@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sumatra import files
-from sumatra.datastore import digests, filesystem
+from sumatra.datastore import digests
 from sumatra.datastore.digests import DigestCache
 from sumatra.datastore.filesystem import FileSystemDataStore
 from sumatra.projects import load_project
@@ -24,7 +24,7 @@ LATER = 3600 * 10**9
 def worth_it(tmp_path, monkeypatch):
     """Let a few bytes be worth it, and whatever the tests' folder is on be a disk."""
     monkeypatch.setattr(digests, "_WORTH_TOGETHER", 1)
-    monkeypatch.setattr(filesystem, "WORTH", 1000)
+    monkeypatch.setattr(digests, "_WORTH", 1000)
     monkeypatch.setattr(digests, "_TRUSTED", digests._TRUSTED | {digests._kind(str(tmp_path))})
 
 
@@ -172,7 +172,7 @@ def test_two_hundred_runs_at_once_lose_nothing(file, tmp_path, cache):
     script = """
 import os, sys, types
 from sumatra.datastore import digests
-digests._WORTH_TOGETHER, digests._TRUSTED = 1, {digests._kind(sys.argv[2])}
+digests._WORTH, digests._WORTH_TOGETHER, digests._TRUSTED = 1, 1, {digests._kind(sys.argv[2])}
 def seen(number):
     return types.SimpleNamespace(
         st_dev=os.stat(sys.argv[2]).st_dev, st_ino=number, st_size=1, st_mtime_ns=1, st_ctime_ns=1
@@ -258,6 +258,14 @@ def test_where_little_is_hashed_the_cache_is_not_touched(store, tmp_path, monkey
     monkeypatch.setattr(digests, "_WORTH_TOGETHER", 5001)
     monkeypatch.setattr(digests, "_read", lambda *given: pytest.fail("the cache was read"))
     store().generate_keys(["large", "small"])
+    assert not (tmp_path / "digests").exists()
+
+
+def test_new_outputs_alone_do_not_make_the_cache_be_read(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(digests, "_read", lambda *given: pytest.fail("the cache was read"))
+    monkeypatch.setattr(digests, "_margin", lambda: 10**12)
+    (key,) = store().generate_keys(["large"])
+    assert key.digest
     assert not (tmp_path / "digests").exists()
 
 

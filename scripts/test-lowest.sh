@@ -10,11 +10,14 @@ trap 'rm -rf "$folder"' EXIT
 import tomllib
 
 with open("pyproject.toml", "rb") as file:
-    for line in tomllib.load(file)["project"]["dependencies"]:
-        print(line.replace(">=", "=="))
+    project = tomllib.load(file)["project"]
+lines = set(project["dependencies"])
+for extra, more in project["optional-dependencies"].items():
+    if extra not in ("test", "docs", "check", "dev"):  # tools of ours, which users don't install
+        lines.update(more)
+print(*sorted(line.replace(">=", "==") for line in lines if not line.startswith("sumatra[")), sep="\n")
 PYTHON
 printf 'with %s\n' "$(paste -s -d ' ' "$folder/constraints.txt")"
-.venv/bin/python -c 'import sys; print(sys.executable)' >/dev/null
 .venv/bin/python -m venv "$folder/venv"
 "$folder/venv/bin/python" -m pip install -qq --disable-pip-version-check -c "$folder/constraints.txt" \
     --config-settings editable_mode=compat -e '.[test]'

@@ -82,7 +82,7 @@ class _Process:
 
 
 class _KeptOut(Exception):
-    """The process doesn't let others look at it."""
+    """It may be that the process doesn't let others look at it."""
 
 
 class _Found(NamedTuple):
@@ -143,7 +143,8 @@ class Looks:
         try:
             self._actions[call.kind](process, thread, call, arguments)
         except _KeptOut:
-            self._hide(process)
+            if not link(b"/proc/%d/cwd" % thread):
+                self._hide(process)
 
     def forget(self) -> None:
         """Know nothing of any process."""
@@ -279,7 +280,7 @@ class Looks:
         try:
             file = os.open(place, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
         except PermissionError:
-            if place.startswith(b"/proc/") and not link(b"/".join(place.split(b"/", 4)[:3]) + b"/cwd"):
+            if place.startswith(b"/proc/"):
                 raise _KeptOut from None
             return None
         except OSError:

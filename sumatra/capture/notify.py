@@ -1,38 +1,50 @@
 """Observe a program by seccomp user notification: no privilege, no compiler, Linux 5.9 or later.
 
 The program is our child and starts with a filter (`sumatra.capture.bpf`) that lets its calls naming files wait until
-the observer (`sumatra.capture.watcher`), a process of its own, has seen them.  The child sets the filter up itself and
-hands the listener over; then it becomes the program.
+the observer, a process of its own, has seen them.  The child sets the filter up itself and hands the listener over;
+then it becomes the program.
+
+Both are done by a helper in C (``_observer.c``) where it was built, and by `sumatra.capture.unaided` where not.
 """
 
-import ctypes
-import gc
 import os
-import resource
-import signal
-import struct
 import sys
 import time
-from _socket import AF_UNIX, CMSG_SPACE, SCM_RIGHTS, SOCK_SEQPACKET, SOL_SOCKET, socket, socketpair
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from typing import NoReturn
+from typing import TYPE_CHECKING, Protocol
 
 from sumatra.capture.bpf import assemble
 from sumatra.capture.starting import IGNORED_BY_PYTHON, NotPossible, is_binary
-from sumatra.capture.syscalls import FOREIGN, MACHINES
+from sumatra.capture.syscalls import CALLS, FOREIGN, MACHINES, SIZES, Machine
 from sumatra.capture.trace import Log
-from sumatra.capture.watcher import SIZES, watch
 
-__all__ = ["NotifyObserver", "begin"]
+if TYPE_CHECKING:
+    from types import ModuleType
 
-_SET_FILTER, _GET_SIZES = 1, 3
-_NEW_LISTENER, _WAIT_KILLABLE = 1 << 3, 1 << 5
-_NO_NEW_PRIVILEGES = 38  # prctl
+__all__ = ["MAKERS", "NotifyObserver", "begin"]
+
+#: Who can do the work.
+MAKERS = ("helper", "python")
+
 _CAP_SYS_PTRACE = 1 << 19
 
-_FAULT = struct.Struct("=ci")  # what a child that could not become the program says: where, and the error number
-_FILTERING, _STARTING, _WORDS = b"f", b"s", b"w"
+#: What the helper has to have: one that was built from other sources than these isn't used.
+_REVISION = 1
+
+_FILTERING, _STARTING, _WORDS = b"f", b"s", b"w"  # where a child failed that could not become the program
+
+
+class _Maker(Protocol):
+    """Who starts both processes."""
+
+    def start(self, log: Log) -> tuple[int, int]:
+        """Start the process that watches, in a session of its own; return a socket (its number) to it, and its pid."""
+
+    def spawn(
+        self, control: int, path: str, words: list[str], environment: Mapping[str, str],
+        descriptors: Mapping[int, int], mask: Iterable[int],
+    ) -> tuple[int, bytes, int]:
+        """Start the program; return its pid, where it failed and the error number, which is 0 if all is well."""
 
 
 class NotifyObserver:
@@ -40,21 +52,15 @@ class NotifyObserver:
 
     method = "notify"
 
-    def __init__(self, log_path: str, machine: str) -> None:
-        self._machine = machine
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._syscall, self._prctl = libc.syscall, libc.prctl
-        number = MACHINES[machine].seccomp
-        sizes = ctypes.create_string_buffer(len(SIZES))
-        if self._syscall(number, _GET_SIZES, 0, sizes) or sizes.raw != SIZES:
-            raise NotPossible("this kernel has no seccomp user notification")
-        filters = assemble([kind for kind in (MACHINES[machine], FOREIGN.get(machine)) if kind])
-        self._filters = ctypes.create_string_buffer(filters)
-        self._program = struct.pack("HxxxxxxQ", len(filters) // 8, ctypes.addressof(self._filters))
+    def __init__(self, log_path: str, maker: _Maker) -> None:
+        self._maker = maker
         self._has_started = False
         log = Log(log_path, self.method, time.time())
-        self._control, self._watcher = _start_watcher(log, machine)
-        os.close(log.file)
+        try:
+            _bury()
+            self._control, self._watcher = maker.start(log)
+        finally:
+            os.close(log.file)
 
     def spawn(
         self,
@@ -68,32 +74,17 @@ class NotifyObserver:
 
         Raises `NotPossible` if the kernel refuses the filter, and `OSError` or `ValueError` as `os.posix_spawn` does.
         """
-        words, mask = list(words), set(mask)
-        everything = signal.valid_signals()
-        caught = [number for number in everything if callable(signal.getsignal(number))]
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, everything)
-        reader, writer = os.pipe()
-        try:
-            pid = _fork()
-            if not pid:
-                self._become(path, words, environment, descriptors, mask, caught, writer)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            os.close(writer)
-        try:
-            said = os.read(reader, _FAULT.size)
-        finally:
-            os.close(reader)
-        self._control.close()
-        if not said:
+        pid, stage, error = self._maker.spawn(self._control, path, list(words), environment, descriptors, mask)
+        self._hang_up()
+        if not error:
             self._has_started = True
             return pid
         os.waitpid(pid, 0)
-        raise _fault(*_FAULT.unpack(said))
+        raise _fault(stage, error)
 
     def close(self) -> None:
         """Let the process that watches go if no program was started; otherwise it ends with the last one of the run."""
-        self._control.close()
+        self._hang_up()
         if self._watcher:
             if self._has_started:
                 _to_be_buried.add(self._watcher)
@@ -102,69 +93,54 @@ class NotifyObserver:
                 os.waitpid(self._watcher, 0)
             self._watcher = 0
 
-    def _become(
-        self, path: str, words: list[str], environment: Mapping[str, str], descriptors: Mapping[int, int],
-        mask: set[int], caught: Iterable[int], writer: int,
-    ) -> NoReturn:
-        """Turn this new process into the program, or say why not and end."""
-        stage = _FILTERING
-        try:
-            control = self._control
-            highest = max(descriptors, default=2)
-            if min(writer, control.fileno()) <= highest:
-                import fcntl
-
-                writer = fcntl.fcntl(writer, fcntl.F_DUPFD_CLOEXEC, highest + 1)
-                control = socket(fileno=fcntl.fcntl(control.fileno(), fcntl.F_DUPFD_CLOEXEC, highest + 1))
-            for its, ours in descriptors.items():
-                if its == ours:
-                    os.set_inheritable(its, True)
-                else:
-                    os.dup2(ours, its)
-            for number in (*caught, *IGNORED_BY_PYTHON):
-                signal.signal(number, signal.SIG_DFL)
-            listener, privileged = self._filter()
-            for _ in range(2):  # for the one that watches, and the one that stands by
-                control.sendmsg([b"1" if privileged else b"0"], [(SOL_SOCKET, SCM_RIGHTS, struct.pack("i", listener))])
-            os.close(listener)
-            stage = _STARTING
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            try:
-                os.execve(path, words, environment)  # noqa: S606  a list of words, no shell
-            except OSError as error:
-                if error.errno != 8 or is_binary(path):  # ENOEXEC
-                    raise
-                script = ["/bin/sh", path if "/" in path else f"./{path}", *words[1:]]
-                os.execve("/bin/sh", script, environment)  # noqa: S606
-        except OSError as error:
-            os.write(writer, _FAULT.pack(stage, error.errno or 0))
-        except ValueError:
-            os.write(writer, _FAULT.pack(_WORDS, 0))
-        except BaseException:  # noqa: BLE001  whatever it is, there must not be two of us
-            os.write(writer, _FAULT.pack(stage, -1))
-        finally:
-            os._exit(127)
-
-    def _filter(self) -> tuple[int, bool]:
-        """Set the filter up for this process; return the listener, and whether programs can still gain privileges."""
-        privileged = True
-        flags = _NEW_LISTENER | _WAIT_KILLABLE
-        while True:
-            listener = self._syscall(MACHINES[self._machine].seccomp, _SET_FILTER, flags, self._program)
-            if listener >= 0:
-                return listener, privileged
-            number = ctypes.get_errno()
-            if number == 13 and privileged:  # EACCES: only those who can't gain privileges may filter themselves
-                self._prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-                privileged = False
-            elif number == 22 and flags & _WAIT_KILLABLE:  # EINVAL: known since Linux 5.19
-                flags = _NEW_LISTENER
-            else:
-                raise OSError(number, os.strerror(number))
+    def _hang_up(self) -> None:
+        control, self._control = self._control, -1
+        if control >= 0:
+            os.close(control)
 
 
-def begin(log_path: str) -> NotifyObserver:
-    """Start the process that watches, which writes to *log_path*; raise `NotPossible` with the reason if it can't."""
+class _Helper:
+    """The work is done in C."""
+
+    def __init__(self, module: "ModuleType", machine: str) -> None:
+        self._module = module
+        self._seccomp = MACHINES[machine].seccomp
+        if module.sizes(self._seccomp) != SIZES:
+            raise NotPossible("this kernel has no seccomp user notification")
+        self._kinds = _kinds(machine)
+        self._filter = assemble(self._kinds)
+
+    def start(self, log: Log) -> tuple[int, int]:
+        calls = [
+            (machine.audit, machine.width, number, *CALLS[name])
+            for machine in self._kinds for name, number in machine.numbers.items()
+        ]
+        started: tuple[int, int] = self._module.start(log.file, calls)
+        return started
+
+    def spawn(
+        self, control: int, path: str, words: list[str], environment: Mapping[str, str],
+        descriptors: Mapping[int, int], mask: Iterable[int],
+    ) -> tuple[int, bytes, int]:
+        variables = [os.fsencode(name) + b"=" + os.fsencode(value) for name, value in environment.items()]
+        if any("=" in name[1:] or not name for name in environment):
+            raise ValueError("illegal environment variable name")
+        script = [] if _is_binary(path) else ["/bin/sh", path if "/" in path else f"./{path}", *words[1:]]
+        spawned: tuple[int, bytes, int] = self._module.spawn(
+            control, self._seccomp, self._filter, os.fsencode(path), [os.fsencode(word) for word in words],
+            [os.fsencode(word) for word in script], variables, list(descriptors.items()), list(mask),
+            list(IGNORED_BY_PYTHON),
+        )
+        if spawned[0] < 0:
+            raise OSError(spawned[2], os.strerror(spawned[2]))
+        return spawned
+
+
+def begin(log_path: str, maker: str = "") -> NotifyObserver:
+    """Start the process that watches, which writes to *log_path*; raise `NotPossible` with the reason if it can't.
+
+    *maker* is one of `MAKERS`; the helper if there is one, where it isn't said.
+    """
     system = os.uname()
     if system.sysname != "Linux":
         raise NotPossible(f"seccomp is a part of Linux, and this is {system.sysname}")
@@ -176,7 +152,30 @@ def begin(log_path: str) -> NotifyObserver:
     restriction = _restriction()
     if restriction > 0 and not _may_trace_anything():
         raise NotPossible(f"kernel.yama.ptrace_scope is {restriction} and keeps processes from reading others' memory")
-    return NotifyObserver(log_path, system.machine)
+    return NotifyObserver(log_path, _maker(maker, system.machine))
+
+
+def _maker(maker: str, machine: str) -> _Maker:
+    module = _helper() if maker != "python" else None
+    if module:
+        return _Helper(module, machine)
+    if maker == "helper":
+        raise NotPossible("the helper wasn't built")
+    from sumatra.capture.unaided import Unaided
+
+    return Unaided(machine, _kinds(machine))
+
+
+def _helper() -> "ModuleType | None":
+    try:
+        from sumatra.capture import _observer
+    except ImportError:  # it wasn't built, or for another system
+        return None
+    return _observer if _observer.REVISION == _REVISION else None
+
+
+def _kinds(machine: str) -> list[Machine]:
+    return [kind for kind in (MACHINES[machine], FOREIGN.get(machine)) if kind]
 
 
 def _restriction() -> int:
@@ -195,6 +194,13 @@ def _may_trace_anything() -> bool:
     return False
 
 
+def _is_binary(path: str) -> bool:
+    try:
+        return is_binary(path)
+    except OSError:  # starting it will say the same, or it may be run but not read
+        return True
+
+
 #: Watching processes that nobody needs any more and that may not have ended yet.
 _to_be_buried: set[int] = set()
 
@@ -208,60 +214,6 @@ def _bury() -> None:
         except ChildProcessError:
             pass
         _to_be_buried.discard(pid)
-
-
-def _start_watcher(log: Log, machine: str) -> tuple[socket, int]:
-    """Start the process that watches, in a session of its own; return the way to it, and its pid."""
-    _bury()
-    ours, its = socketpair(AF_UNIX, SOCK_SEQPACKET)
-    pid = _fork()
-    if not pid:
-        try:
-            _serve(its, log, machine)
-        finally:
-            os._exit(0)
-    its.close()
-    return ours, pid
-
-
-def _serve(control: socket, log: Log, machine: str) -> None:
-    """Be the process that watches: keep nothing of what smt had open, and wait for the listener."""
-    os.setsid()
-    gc.disable()
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    null = os.open(os.devnull, os.O_RDWR)
-    kept = sorted({control.fileno(), log.file})
-    for low, high in zip([0, *(file + 1 for file in kept)], [*kept, os.sysconf("SC_OPEN_MAX")], strict=True):
-        if low <= null < high:
-            os.closerange(low, null)
-            os.closerange(null + 1, high)
-        else:
-            os.closerange(low, high)
-    os.chdir("/")
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one is open for each process of the run
-    with suppress(OSError), open("/proc/self/comm", "wb") as name:
-        name.write(b"smt-observer")
-
-    def hear() -> tuple[int, bool] | None:
-        said, attached, _, _ = control.recvmsg(1, CMSG_SPACE(4))
-        control.close()
-        for level, kind, data in attached:
-            if (level, kind) == (SOL_SOCKET, SCM_RIGHTS):
-                (listener,) = struct.unpack("i", data[:4])
-                return listener, said == b"1"
-        return None
-
-    watch(hear, log, machine)
-
-
-def _fork() -> int:
-    import warnings
-
-    with warnings.catch_warnings():  # other threads of ours don't matter: the child calls nothing that they may hold
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
 
 
 def _fault(stage: bytes, number: int) -> Exception:

@@ -82,10 +82,11 @@ class _Nothing:
 class Observer:
     """Starts one program, and tells afterwards what it did."""
 
-    def __init__(self, log_path: str, method: str) -> None:
+    def __init__(self, log_path: str, method: str, maker: str = "") -> None:
         self._log_path = log_path
         self._log: int | None = None
         self._remaining = list(METHODS) if method == "auto" else [method]
+        self._maker = maker
         self._reasons: list[tuple[str, str]] = []
         self._way = self._next()
 
@@ -150,7 +151,7 @@ class Observer:
         while self._remaining:
             method = self._remaining.pop(0)
             try:
-                return _ways()[method](self._log_path)
+                return _ways(self._maker)[method](self._log_path)
             except NotPossible as reason:
                 self._reasons.append((method, str(reason)))
         method, why = self._reasons[-1]
@@ -160,12 +161,13 @@ class Observer:
 def begin(log_path: str, method: str = "auto") -> Observer:
     """Return an observer that will write to *log_path*.
 
-    *method* is one of `METHODS`, or ``auto`` for the best that can be used.  Raises `UsageError` if the one that was
-    asked for can't be.
+    *method* is one of `METHODS`, or ``auto`` for the best that can be used; ``notify/helper`` and ``notify/python`` say
+    which of its two makers does the work.  Raises `UsageError` if the one that was asked for can't be.
     """
+    method, _, maker = method.partition("/")
     if method != "auto" and method not in METHODS:
         raise UsageError(f"there is no method {method!r} to observe programs", f"take auto, {', '.join(METHODS)}")
-    return Observer(log_path, method)
+    return Observer(log_path, method, maker)
 
 
 def read(log_path: str | int, reasons: Sequence[tuple[str, str]] = ()) -> Observed:
@@ -191,11 +193,11 @@ def read(log_path: str | int, reasons: Sequence[tuple[str, str]] = ()) -> Observ
     return Observed(method, seen.files, seen.programs, seen.folders, findings, method in _COMPARED)
 
 
-def _ways() -> dict[str, Callable[[str], _Method]]:
+def _ways(maker: str) -> dict[str, Callable[[str], _Method]]:
     def notify(log_path: str) -> _Method:
         from sumatra.capture import notify
 
-        return notify.begin(log_path)
+        return notify.begin(log_path, maker)
 
     def strace(log_path: str) -> _Method:
         from sumatra.capture import strace

@@ -4,9 +4,10 @@ The numbers are those of the kernel's own headers; they never change once a kern
 """
 
 import os
+import struct
 from typing import NamedTuple
 
-__all__ = ["CALLS", "FOREIGN", "MACHINES", "Call", "Machine"]
+__all__ = ["CALLS", "FOREIGN", "MACHINES", "SIZES", "Call", "Machine"]
 
 _CREATES = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
 
@@ -29,6 +30,7 @@ class Machine(NamedTuple):
     audit: int  #: what the kernel calls it (``AUDIT_ARCH_…``)
     seccomp: int  #: number of the call that sets filters up
     numbers: dict[str, int]
+    width: int = 8  #: bytes of an address
 
 
 #: What is seen.  Names of calls that a machine doesn't have are passed over.
@@ -91,5 +93,8 @@ FOREIGN = {
         "mkdirat": 296, "mknodat": 297, "unlinkat": 301, "renameat": 302, "linkat": 303, "symlinkat": 304,
         "open_by_handle_at": 342, "renameat2": 353, "execveat": 358, "io_uring_setup": 425, "openat2": 437, "mount": 21,
         "chroot": 61, "pivot_root": 217, "unshare": 310, "setns": 346, "move_mount": 429,
-    }),
+    }, width=4),
 }
+
+#: What the kernel must say about the sizes of its structures.
+SIZES = struct.pack("=HHH", 80, 24, 64)

@@ -20,14 +20,11 @@ from contextlib import suppress
 from sumatra.capture.looks import Looks
 from sumatra.capture.trace import Log
 
-__all__ = ["SIZES", "watch"]
+__all__ = ["watch"]
 
 _RECEIVE, _SEND, _IS_VALID, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40082104
 _SYNCHRONOUS = 1
 _GO_ON = 1  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
-
-#: What the kernel must say about the sizes of its structures.
-SIZES = struct.pack("=HHH", 80, 24, 64)
 
 _NOTIFICATION = struct.Struct("=QIIiIQ6Q")
 _EMPTY = bytes(_NOTIFICATION.size)

@@ -46,17 +46,18 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return build
 
 
-@pytest.fixture(params=["notify", "strace"])
+@pytest.fixture(params=["notify/helper", "notify/python", "strace"])
 def method(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Each method that can be used here."""
+    """Each method that can be used here, and who does its work where there are two who can."""
     name: str = request.param
-    observer = observation.begin(str(tmp_path_factory.mktemp("probe") / "log"), "auto" if name == "notify" else name)
+    kind, _, maker = name.partition("/")
+    observer = observation.begin(str(tmp_path_factory.mktemp("probe") / "log"), f"auto/{maker}" if maker else name)
     try:
         pid = observer.spawn("/bin/true", ["true"], {}, {}, ())
         os.waitpid(pid, 0)
     finally:
         observer.close()
-    if observer.method != name:
+    if observer.method != kind:
         pytest.skip(f"not possible here: {observer.reasons}")
     return name
 
@@ -386,7 +387,7 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
 
 @pytest.fixture
 def only_notify(method: str) -> None:
-    if method != "notify":
+    if not method.startswith("notify"):
         pytest.skip("strace has no second one")
 
 

@@ -19,7 +19,7 @@ HELPER = Extension(
     "sumatra.capture._observer",
     sources=["sumatra/capture/_observer.c", "sumatra/capture/_looks.c"],
     depends=["sumatra/capture/_looks.h"],
-    extra_compile_args=["-std=c11", "-Wall", "-Wextra"],
+    extra_compile_args=["-std=c11", "-O2", "-g0", "-Wall", "-Wextra"],
     py_limited_api=True,
     optional=True,
 )

@@ -63,7 +63,8 @@ for name in $(printf '%s' "${SMT_TEST_REQUIRE:-}" | tr ',' ' '); do
         pdflatex) packages="texlive-latex-base texlive-latex-recommended" ;;
         ip) packages=iproute2 ;;
         rpmbuild) packages=rpm ;;
-        bash | fish | gcc | gfortran | make | rpm | strace | zsh) packages=$name ;;
+        gcc) packages="gcc libc6-dev python3-dev" ;;
+        bash | fish | gfortran | make | rpm | strace | zsh) packages=$name ;;
         *) continue ;;
     esac
     # shellcheck disable=SC2086
@@ -81,10 +82,10 @@ esac
 
 # What the benchmarks measure is a plain installation, compiled, apart from the tools of a developer.
 venv=.venv
-sources=pyproject.toml
+sources="pyproject.toml setup.py sumatra/capture/_looks.c sumatra/capture/_looks.h sumatra/capture/_observer.c"
 if [ "$profile" = bench ]; then
     venv=.bench
-    sources="pyproject.toml bench/requirements.txt $(find sumatra -name '*.py' -print)"
+    sources="$sources bench/requirements.txt $(find sumatra -name '*.py' -print)"
 fi
 
 # shellcheck disable=SC2086

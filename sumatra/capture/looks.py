@@ -24,6 +24,7 @@ from sumatra.capture.procfs import (
     is_below,
     link,
     own_name,
+    reach,
     served_folders,
     view_of,
 )
@@ -278,7 +279,7 @@ class Looks:
         if self._shunned and is_below(place, self._shunned):
             raise OSError("looking there could block us for ever")
         try:
-            file = os.open(place, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
+            file = reach(place, os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW))
         except PermissionError:
             if place.startswith(b"/proc/"):
                 raise _KeptOut from None

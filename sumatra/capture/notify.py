@@ -21,7 +21,7 @@ from sumatra.capture.trace import Log
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["MAKERS", "NotifyObserver", "begin"]
+__all__ = ["MAKERS", "NotifyObserver", "begin", "helper"]
 
 #: Who can do the work.
 MAKERS = ("helper", "python")
@@ -156,7 +156,7 @@ def begin(log_path: str, maker: str = "") -> NotifyObserver:
 
 
 def _maker(maker: str, machine: str) -> _Maker:
-    module = _helper() if maker != "python" else None
+    module = helper() if maker != "python" else None
     if module:
         return _Helper(module, machine)
     if maker == "helper":
@@ -166,7 +166,8 @@ def _maker(maker: str, machine: str) -> _Maker:
     return Unaided(machine, _kinds(machine))
 
 
-def _helper() -> "ModuleType | None":
+def helper() -> "ModuleType | None":
+    """Return the helper, if it was built from the sources that belong to this file."""
     try:
         from sumatra.capture import _observer
     except ImportError:  # it wasn't built, or for another system

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 __all__ = [
     "Facts", "beginning_of", "facts_of", "group_of", "has_capabilities", "is_below", "link", "own_name",
-    "served_folders", "view_of",
+    "reach", "served_folders", "view_of",
 ]
+
+_LONGEST_NAME = 4096  # with the NUL at its end
 
 
 class Facts(NamedTuple):
@@ -90,9 +92,28 @@ def served_folders() -> Iterator[bytes]:
 
 def is_below(place: bytes, folders: tuple[bytes, ...]) -> bool:
     """Tell, without touching it, whether *place* is in one of *folders*; symbolic links may deceive us."""
-    parts = place.split(b"/", 5)
-    if place.startswith(b"/proc/") and parts[3:4] in ([b"cwd"], [b"fd"]):
-        fixed = 4 if parts[3] == b"cwd" else 5
-        place = b"/".join([link(b"/".join(parts[:fixed])), *parts[fixed:]])
-    place = os.path.normpath(place)
+    folder, rest = _divided(place)
+    place = os.path.normpath(link(folder) + b"/" + rest if folder else place)
     return any(place == folder or place.startswith(folder.rstrip(b"/") + b"/") for folder in folders)
+
+
+def reach(place: bytes, flags: int) -> int:
+    """Open what is at *place*, also when it has become longer than names may be by what stands before the name."""
+    if len(place) >= _LONGEST_NAME:
+        folder, rest = _divided(place)
+        if folder:
+            base = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                return os.open(rest.lstrip(b"/"), flags, dir_fd=base)
+            finally:
+                os.close(base)
+    return os.open(place, flags)
+
+
+def _divided(place: bytes) -> tuple[bytes, bytes]:
+    """Return the folder that the kernel shows of a process, where *place* begins with one, and the rest."""
+    parts = place.split(b"/", 5)
+    if not place.startswith(b"/proc/") or parts[3:4] not in ([b"cwd"], [b"fd"], [b"root"]):
+        return b"", place
+    fixed = 5 if parts[3] == b"fd" else 4
+    return b"/".join(parts[:fixed]), b"/".join(parts[fixed:])

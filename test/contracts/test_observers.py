@@ -144,6 +144,14 @@ def test_what_cannot_be_seen_is_said(way: str, code: str, start: Start, built: C
     assert "in" in read(observed) or code in {finding.code for finding in observed.findings}
 
 
+def test_calls_that_make_no_sense_do_not_harm_what_is_seen(start: Start, built: Callable[[str], str]) -> None:
+    """Names without an end or from nowhere, and more arguments than there may be."""
+    Path("in").write_text("content\n")
+    observed = start(built("hostile")).end()
+    assert (read(observed), written(observed)) == ({"in"}, {"out"})
+    assert {finding.code for finding in observed.findings} <= {"opened-by-handle"}
+
+
 def test_what_shells_do_is_seen(start: Start) -> None:
     for name in ("first", "second", "third", "changed", "emptied", "removed", "untouched"):
         Path(name).write_text(f"{name}\n")

@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -243,17 +245,34 @@ def test_the_version_is_the_installed_one():
     assert sumatra.__version__ == importlib.metadata.version("sumatra")
 
 
-@pytest.mark.slow
-@pytest.mark.needs("git", "setuptools")
-def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
-    files = git_files()
-    for name in (*files, "pyproject.toml", "setup.py", "README.rst", "LICENSE"):
+def is_of_helper(name):
+    return name.endswith((".c", ".h"))
+
+
+def can_compile():
+    compiler = (sysconfig.get_config_var("CC") or "").partition(" ")[0]
+    has_headers = os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h"))
+    return sys.platform == "linux" and shutil.which(compiler) is not None and has_headers
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of what is shipped, beside a stray file."""
+    for name in (*git_files(), "pyproject.toml", "setup.py", "README.rst", "LICENSE"):
         (tmp_path / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / "copy" / name)
     (tmp_path / "copy" / "test").mkdir()
     (tmp_path / "copy" / "test" / "stray.py").write_text("")
+    return tmp_path / "copy"
+
+
+@pytest.mark.slow
+@pytest.mark.needs("git", "setuptools")
+@pytest.mark.parametrize("compiler", ["", "/no/such/compiler"], ids=["with a compiler", "without"])
+def test_the_wheel_holds_the_package_and_nothing_else(tmp_path, copy, compiler):
+    """And the helper, if there is a compiler; nothing is said if there is none."""
     words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "."]
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **({"CC": compiler} if compiler else {})}
     done = subprocess.run([*words, "./copy"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("sumatra-*.whl")
@@ -261,4 +280,27 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
         inside = sorted(name for name in archive.namelist() if ".dist-info/" not in name)
         (entries,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
         assert "smt = sumatra.cli:main" in archive.read(entries).decode()
-    assert inside == files
+    helper = ["sumatra/capture/_observer.abi3.so"] if can_compile() and not compiler else []
+    assert inside == sorted([*(name for name in git_files() if not is_of_helper(name)), *helper])
+
+
+@pytest.mark.slow
+@pytest.mark.needs("git", "setuptools")
+def test_the_source_distribution_holds_what_the_helper_is_built_from(tmp_path, copy):
+    code = f"import setuptools.build_meta as build; print(build.build_sdist({str(tmp_path)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (made,) = tmp_path.glob("sumatra-*.tar.gz")
+    with tarfile.open(made) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = {name for name in git_files() if is_of_helper(name)}
+    assert len(wanted) > 1
+    assert wanted <= inside
+
+
+def test_the_helper_was_built_from_these_sources():
+    if not can_compile():
+        pytest.skip("there is no compiler here")
+    from sumatra.capture import notify
+
+    assert notify.helper() is not None, "run scripts/setup.sh check"

@@ -758,26 +758,25 @@ static void without_slashes_at_end(char *name, size_t shortest)
 static int see_folder(const struct place *place, struct found *found)
 {
     struct place folder = *place;
-    char last[LONGEST_NAME];
+    char last[sizeof folder.name];
     without_slashes_at_end(folder.name, 0);
     char *slash = strrchr(folder.name, '/');
-    snprintf(last, sizeof last, "%s", slash ? slash + 1 : folder.name);
-    if (slash)
-        slash[1] = 0;
-    else
-        *folder.name = 0;
+    char *start = slash ? slash + 1 : folder.name;
+    memcpy(last, start, strlen(start) + 1);
+    *start = 0;
     if (!*folder.name)
-        snprintf(folder.name, sizeof folder.name, "/"); /* of the prefix */
+        memcpy(folder.name, "/", 2); /* of the prefix */
     if (!*last || !strcmp(last, ".") || !strcmp(last, ".."))
         return NOTHING;
     int result = see(&folder, 1, found);
     if (result != FOUND)
         return result;
     without_slashes_at_end(found->name, 0);
-    size_t length = strlen(found->name);
-    if (length + strlen(last) + 2 > sizeof found->name)
+    size_t length = strlen(found->name), added = strlen(last);
+    if (length + added + 2 > sizeof found->name)
         return LEFT_OUT;
-    snprintf(found->name + length, sizeof found->name - length, "/%s", last);
+    found->name[length] = '/';
+    memcpy(found->name + length + 1, last, added + 1);
     return FOUND;
 }
 

@@ -287,6 +287,7 @@ class Project:
             "Values for parameters": "left to the program" if chosen.plain else "name=value",
             "Parameter files": "ignored" if chosen.ignore_parameters else "looked for",
             "Ignored files": "  ".join(chosen.ignore) or "none",
+            "Unpushed versions": "kept" if chosen.bundle else "not kept",
             "Largest kept change": f"{chosen.largest_untracked} (together {chosen.largest_untracked_total})",
             "Label generator": chosen.label_generator,
             "Timestamp format": chosen.timestamp_format,

@@ -54,6 +54,7 @@ class Settings:
         (), "files that records don't tell of: patterns as in .gitignore, which are added to those in .smtignore"
     )
     most_files: int = _setting(200_000, "so many inputs, and so many outputs, are told of in a record")
+    bundle: bool = _setting(False, "keep versions of the code that weren't pushed, with their history")
     largest_untracked: str = _setting("1 MB", "untracked and changed files up to this size are kept with a record")
     largest_untracked_total: str = _setting("50 MB", "so much of them together")
 

@@ -32,6 +32,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("-M", "--mirror", metavar="URL", help=argparse.SUPPRESS)
     add("-W", "--webdav", metavar="URL", help=argparse.SUPPRESS)
     add("--description", metavar="TEXT", help="what the project is about")
+    bundle = parser.add_mutually_exclusive_group()
+    bundle.add_argument("--bundle", action="store_const", const=True, default=None,
+                        help="keep versions of the code that weren't pushed, so that they can be had without you")
+    bundle.add_argument("--no-bundle", action="store_const", const=False, dest="bundle", help="don't")
     add("--trace", choices=choices["trace"], help="how to observe what programs read and write (default: auto)")
     add("--ignore", action="append", metavar="PATTERN",
         help="files that records don't tell of, as in .gitignore; several times for several, '' for none")
@@ -66,7 +70,8 @@ def values(args: argparse.Namespace, root: str, ignored: Sequence[str] = ()) -> 
         "timestamp_format": args.timestamp_format, "launch_mode": args.launch_mode,
         "launch_mode_options": args.launch_mode_options, "description": args.description, "plain": args.plain,
         "ignore_parameters": args.ignore_parameters, "largest_untracked": args.largest_untracked,
-        "trace": args.trace, "ignore": _patterns(args.ignore, ignored), "most_files": _count(args.most_files),
+        "trace": args.trace, "bundle": args.bundle, "ignore": _patterns(args.ignore, ignored),
+        "most_files": _count(args.most_files),
     }
     chosen: dict[str, Any] = {
         name: settings.SETTINGS[name].default if value == "" else value

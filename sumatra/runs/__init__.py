@@ -342,6 +342,10 @@ def _collect(
         evidence = replace(evidence, copy=around.code.copy, elsewhere=elsewhere)
         record = ending.collect(record, folder, workshop, data, evidence)
         collected = True
+        if workshop.settings.bundle:
+            from sumatra.runs.bundling import with_bundle
+
+            record = with_bundle(record, around.code.copy, workshop)
         if request.stdout_file:
             outputs = _with_stdout_file(record.output_data, data, request.stdout_file)
             record = replace(record, output_data=tuple(outputs))

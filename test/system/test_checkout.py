@@ -1,6 +1,7 @@
 """The code of a run can be brought back, exactly as it was, and the user's working tree stays as it is."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -127,3 +128,27 @@ def test_a_folder_with_something_in_it_is_left_alone(project, smt):
     assert "isn't an empty folder" in said.err
     assert os.listdir(project / "full") == ["x"]
     assert smt("checkout", "r").out == "code-r\n"
+
+
+def test_a_version_that_was_not_pushed_is_kept_and_comes_back_without_its_repository(
+    repository, git, smt, tmp_path, monkeypatch
+):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(repository), str(clone)], check=True)
+    monkeypatch.chdir(clone)
+    smt("init", "Cloned", "--bundle")
+    smt("run", "-l", "pushed", "--", "true")
+    (clone / "main.py").write_text("print('not pushed')\n")
+    git("commit", "-qam", "not pushed")
+    (clone / "main.py").write_text("print('not committed')\n")
+    smt("run", "-l", "first", "--", "true")
+    smt("run", "-l", "second", "--", "true")
+    records = {record["label"]: record for record in json.loads(smt("list", "--json").out)}
+    assert "bundle" not in records["pushed"]["locks"]
+    assert records["first"]["locks"]["bundle"] == records["second"]["locks"]["bundle"]
+    assert os.listdir(clone / ".smt" / "work") == []
+    shutil.rmtree(clone / ".git")
+    shutil.move(repository, tmp_path / "away")
+    assert smt("checkout", "first", "back").status == 0
+    assert (clone / "back" / "main.py").read_text() == "print('not committed')\n"
+    assert smt("verify").status == 0

@@ -33,6 +33,8 @@ OPTIONS = [
     ("--description=of \"squids\" & café", "description", "of \"squids\" & café"),
     ("--largest-untracked=2 kB", "largest_untracked", "2 kB"),
     ("--trace=strace", "trace", "strace"),
+    ("--bundle", "bundle", True),
+    ("--no-bundle", "bundle", False),
     ("--ignore=*.tmp", "ignore", ["*.tmp"]),
     ("--most-files=500", "most_files", 500),
     ("--repository=https://example.org/code.git", "repository", "https://example.org/code.git"),

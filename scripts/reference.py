@@ -1,4 +1,4 @@
-"""Write doc/reference/commands.rst and settings.rst from the commands and settings themselves.
+"""Write doc/reference/commands.rst, settings.rst and receipt.rst from the source itself.
 
 ``python scripts/reference.py`` writes them; ``test/unit/test_reference_pages.py`` fails when they are out of date.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sumatra import cli, plugins, settings  # noqa: E402  the checkout's own
+from sumatra import cli, plugins, receipt, settings  # noqa: E402  the checkout's own
 
 HEADER = ".. Written by scripts/reference.py; change the source and run it again.\n\n"
 
@@ -76,9 +76,36 @@ def settings_page() -> str:
     return page
 
 
+def receipt_page() -> str:
+    """Return the page of the findings."""
+    page = HEADER + heading("The receipt", "=")
+    page += (
+        "A record says what it could not capture, and what would stand in the way of repeating the run. ``smt run`` "
+        "ends with one line when there is something serious to say, ``smt view LABEL`` with one when there is "
+        "anything, and ``smt view --receipt LABEL`` tells all of it: what happened, what that means for somebody who "
+        "repeats the run, and what mends it. With ``--json`` it is a list for programs. Each finding has a code that "
+        "stays the same from version to version, so that runs can be found by it::\n\n"
+        "    $ smt list \"'unpushed' in receipt\"\n\n"
+        "Findings that are marked *ordinary* belong to the daily life of many projects, and have no line after "
+        "``smt run``.\n\n"
+    )
+    for code, kind in receipt.CODES.items():
+        page += f"``{code}``{'' if kind.serious else ' (*ordinary*)'}\n    {kind.meaning}\n\n"
+        page += f"    For a repeat: {kind.consequence}\n\n"
+        if kind.remedy:
+            page += f"    → {remedy(kind.remedy)}\n\n"
+    return page
+
+
+def remedy(text: str) -> str:
+    """Return *text* as code where it is a command."""
+    return f"``{text}``" if text.startswith(("smt ", "git ", "chmod ")) and "," not in text else text
+
+
 PAGES = {
     ROOT / "doc" / "reference" / "commands.rst": commands,
     ROOT / "doc" / "reference" / "settings.rst": settings_page,
+    ROOT / "doc" / "reference" / "receipt.rst": receipt_page,
 }
 
 if __name__ == "__main__":

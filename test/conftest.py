@@ -200,6 +200,12 @@ def repository(tmp_path: Path, git: Callable[..., str], monkeypatch: pytest.Monk
     git("init", "--quiet")
     git("add", ".")
     git("commit", "--quiet", "--message", "the model")
+    # As after a push to another machine, which isn't there: nothing may ask for it.
+    with open(folder / ".git" / "config", "a") as file:
+        file.write('[remote "origin"]\n\turl = https://git.example.org/ada/myproject.git\n')
+    remote = folder / ".git" / "refs" / "remotes" / "origin" / "main"
+    remote.parent.mkdir(parents=True)
+    shutil.copy(folder / ".git" / "refs" / "heads" / "main", remote)
     return folder
 
 

@@ -10,10 +10,10 @@
 A query is written as in Python: == != < <= > >= in, and or not, strings and numbers. Names are those of parameters (a.b
 for nested ones, parameters['my name'] for odd ones) and of what each record has: label, id, status, exit_status,
 timestamp, duration, reason, outcome, tags, code (or version), branch, changed, main_file, script_arguments, command,
-executable, program, host, user, input, output, stdout_stderr, repeats, project. Texts are searched by 'part' in reason,
-startswith(label, '2026'), endswith(main_file, '.py'), matches(reason, 'regular expression'), and all of a record's by
-text('words'). Times are compared with '2026-11-22', '2026-11-22 14:30', 'today' or 'yesterday'. The details are in
-doc/reference/query.rst.
+executable, program, host, user, input, output, stdout_stderr, receipt, repeats, project. Texts are searched by 'part'
+in reason, startswith(label, '2026'), endswith(main_file, '.py'), matches(reason, 'regular expression'), and all of a
+record's by text('words'). Times are compared with '2026-11-22', '2026-11-22 14:30', 'today' or 'yesterday'. The details
+are in doc/reference/query.rst.
 """
 
 import argparse

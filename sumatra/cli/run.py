@@ -164,10 +164,7 @@ def _tell(done: Done, quiet: bool) -> None:
     elif not quiet:
         record = done.record
         lines = [f"Record label for this run: '{record.label}'", _data(record)]
-        serious = [finding for finding in record.receipt if finding.code not in _ORDINARY]
-        if serious:
-            more = f" (and {len(serious) - 1} more)" if len(serious) > 1 else ""
-            lines.append(f"Receipt: {serious[0].message}{more}; see smt view --receipt {record.label}")
+        lines += _receipt(record)
         from sumatra.formatting.escape import visible
 
         try:
@@ -176,8 +173,17 @@ def _tell(done: Done, quiet: bool) -> None:
             pass
 
 
-#: Findings that are told in full by ``smt view --receipt`` and aren't worth a line after each run.
-_ORDINARY = frozenset({"no-version-control", "reader-left"})
+def _receipt(record: Record) -> list[str]:
+    """Return a line if something is missing that the user should know of now."""
+    if not record.receipt:
+        return []
+    import shlex
+
+    from sumatra.receipt import is_serious, lines
+
+    serious = lines(finding for finding in record.receipt if is_serious(finding))
+    more = f" (and {len(serious) - 1} more)" if len(serious) > 1 else ""
+    return [f"Receipt: {each.message}{more}; smt view --receipt {shlex.quote(record.label)}" for each in serious[:1]]
 
 
 def _data(record: Record) -> str:

@@ -1,11 +1,11 @@
 """Show one record in full.
 
     smt view LABEL
-    smt view last --receipt        (what could not be captured, and what to do about it)
+    smt view last --receipt        (what could not be captured, what that means, what to do about it)
     smt view LABEL --code          (which version of the code, and which of its files were loaded or changed)
     smt view LABEL --code src/net.py        (that file as it was)
     smt view LABEL --stdout        (what the program printed, byte for byte)
-    smt view LABEL --json
+    smt view LABEL --json          (with --receipt: the receipt alone)
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 
 from sumatra.cli.terminal import project_here, view_for
-from sumatra.errors import SumatraError
+from sumatra.errors import SumatraError, UsageError
 from sumatra.projects import Project
 from sumatra.records import Record
 
@@ -32,11 +32,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--stdout", action="store_true", help="what the program wrote to standard output")
     show.add_argument("--stderr", action="store_true", help="what the program wrote to standard error")
     show.add_argument("--receipt", action="store_true", help="what could not be captured")
-    show.add_argument("--json", action="store_true", help="the whole record as JSON")
+    parser.add_argument("--json", action="store_true", help="the whole record, or its receipt, as JSON")
 
 
 def run(args: argparse.Namespace) -> None:
     """Show it."""
+    if args.json and any((args.script, args.code is not None, args.diff, args.parameters, args.stdout, args.stderr)):
+        raise UsageError(
+            "of the parts of a record, only the receipt can be had as JSON", "smt view --json shows the whole record"
+        )
     project = project_here()
     record = project.get_record(args.label)
     if args.stdout or args.stderr:
@@ -52,6 +56,12 @@ def run(args: argparse.Namespace) -> None:
         _write(record.diff.encode("utf-8", "surrogateescape"))
     elif args.parameters:
         _write(record.parameters.content.encode("utf-8", "surrogateescape"))
+    elif args.json and args.receipt:
+        import json
+
+        from sumatra.formatting.view import receipt_as_json
+
+        print(json.dumps(receipt_as_json(record), indent=2))
     elif args.json:
         import json
 

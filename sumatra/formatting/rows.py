@@ -239,7 +239,7 @@ def file_text(key: DataKey) -> str:
 def long_rows(record: Record, *, brief: bool = False) -> Iterator[tuple[str, str]]:
     """Yield what Sumatra calls the long form: a name and a text, perhaps of several lines, for each row.
 
-    With *brief*, files and findings are only counted.
+    With *brief*, files are only counted, and findings left out.
     """
     yield "Label", record.label
     yield "Timestamp", str(record.timestamp)
@@ -263,8 +263,8 @@ def long_rows(record: Record, *, brief: bool = False) -> Iterator[tuple[str, str
     yield "Host", record.host
     yield "Tags", value_text(record.tags)
     yield "Repeats", str(record.repeats)
-    if record.receipt:
-        yield "Receipt", _findings(record, brief)
+    if record.receipt and not brief:
+        yield "Receipt", "\n".join(f"{finding.code}: {finding.message}" for finding in record.receipt)
 
 
 def _seconds(duration: float | None) -> str:
@@ -332,9 +332,3 @@ def _files(keys: tuple[DataKey, ...], brief: bool) -> str:
 def _choice(record: Record) -> str:
     options = ", ".join(f"{name}={value_text(value)}" for name, value in record.launch_mode.options.items())
     return f"{record.launch_mode.name} ({options})" if options else record.launch_mode.name
-
-
-def _findings(record: Record, brief: bool) -> str:
-    if brief:
-        return f"{len(record.receipt)} finding{'s' * (len(record.receipt) != 1)}, see below"
-    return "\n".join(f"{finding.code}: {finding.message}" for finding in record.receipt)

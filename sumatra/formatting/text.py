@@ -53,7 +53,7 @@ def status_style(record: Record) -> str:
 
 
 def block(record: Record, view: View, *, brief: bool = False) -> Iterator[str]:
-    """Yield the long form of *record*, line by line; with *brief* files and findings are only counted."""
+    """Yield the long form of *record*, line by line; with *brief* files are only counted, and findings left out."""
     width = None if view.width is None else max(view.width - _KEY - 2, 20)
     yield paint("-" * min(view.width or 80, 80), "dim", view.color) + "\n"
     for name, text in long_rows(record, brief=brief):

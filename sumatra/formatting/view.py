@@ -10,9 +10,11 @@ from sumatra.formatting.escape import visible
 from sumatra.formatting.layout import cells, paint, shorten, wrap
 from sumatra.formatting.rows import duration_text, literal, size_text, value_text
 from sumatra.formatting.text import block
+from sumatra.receipt import is_serious
+from sumatra.receipt import lines as receipt_lines
 from sumatra.records import DataKey, Observation, Platform, Program, Record, Resources
 
-__all__ = ["describe_parameters", "receipt", "record_view"]
+__all__ = ["describe_parameters", "receipt", "receipt_as_json", "receipt_in_short", "record_view"]
 
 _PLAIN = View()
 _MARGIN = "  "
@@ -28,7 +30,6 @@ def record_view(record: Record, view: View = _PLAIN) -> Iterator[str]:
     """
     yield from block(record, view, brief=True)
     sections: tuple[tuple[str, Iterable[str]], ...] = (
-        ("Receipt: what was not captured, or stands in the way of a repeat", _receipt(record, view)),
         ("Parameters given on the command line", describe_parameters(record, view, only_changed=True)),
         ("Input data", _files(record.input_data, view)),
         ("Output data", _files(record.output_data, view)),
@@ -46,6 +47,9 @@ def record_view(record: Record, view: View = _PLAIN) -> Iterator[str]:
     )
     for title, lines in sections:
         yield from _section(title, lines, view)
+    if record.receipt:
+        yield "\n"
+        yield from receipt_in_short(record, view)
 
 
 def _section(title: str, lines: Iterable[str], view: View) -> Iterator[str]:
@@ -71,22 +75,37 @@ def describe_parameters(record: Record, view: View = _PLAIN, *, only_changed: bo
 
 
 def receipt(record: Record, view: View = _PLAIN) -> Iterator[str]:
-    """Yield what could not be captured of *record*, with what to do about it, piece by piece."""
+    """Yield what could not be captured of *record*, what that means, and what to do about it, piece by piece."""
     if not record.receipt:
         yield "Nothing is missing.\n"
-    for line in _receipt(record, view):
-        yield line + "\n"
-
-
-def _receipt(record: Record, view: View) -> Iterator[str]:
-    width = (view.width or 10_000) - len(_MARGIN) - 4
-    for finding in record.receipt:
-        yield paint(visible(finding.code), "yellow", view.color)
-        for text, before in ((finding.message, ""), (finding.remedy, "→ ")):
+    width = max((view.width or 10_000) - 4, 20)
+    for finding in receipt_lines(record.receipt, record.label):
+        yield paint(visible(finding.code), "yellow", view.color) + "\n"
+        consequence = f"For a repeat: {finding.consequence}" if finding.consequence else ""
+        for text, before, style in ((finding.message, "", ""), (consequence, "", "dim"), (finding.remedy, "→ ", "")):
             if text:
-                lines = (piece for line in text.split("\n") for piece in wrap(visible(line), max(width, 20)))
-                for number, line in enumerate(lines):
-                    yield f"    {' ' * len(before) if number else before}{line}"
+                told = (piece for line in text.split("\n") for piece in wrap(visible(line), width - len(before)))
+                for number, line in enumerate(told):
+                    line = (" " * len(before) if number else before) + line
+                    yield "    " + (paint(line, style, view.color) if style else line) + "\n"
+
+
+def receipt_in_short(record: Record, view: View = _PLAIN) -> Iterator[str]:
+    """Yield one line, broken where the terminal is narrow, if anything of *record* is missing."""
+    number = len(receipt_lines(record.receipt))
+    if number:
+        import shlex
+
+        things = "1 thing is" if number == 1 else f"{number} things are"
+        text = f"Receipt: {things} missing or in the way of a repeat; smt view --receipt {shlex.quote(record.label)}"
+        style = "yellow" if any(map(is_serious, record.receipt)) else "dim"
+        for line in wrap(visible(text), max(view.width or 10_000, 20)):
+            yield paint(line, style, view.color) + "\n"
+
+
+def receipt_as_json(record: Record) -> list[dict[str, str]]:
+    """Return what `receipt` tells, for programs."""
+    return [finding._asdict() for finding in receipt_lines(record.receipt, record.label)]
 
 
 def _files(keys: Iterable[DataKey], view: View) -> Iterator[str]:

@@ -215,15 +215,26 @@ def _within(earliest: int | None, end: int | None) -> Clause:
     return Clause(f"({' AND '.join(parts)})", tuple(arguments)) if parts else _TRUE
 
 
-def _has(name: Name, text: str) -> Clause:
+def _has(name: Name, text: str) -> Clause | None:
     if name.name == "tags":
         return _records("SELECT record FROM tags WHERE tag = ?", text)
+    if name.name == "receipt":
+        return _in_documents(text)
     if text.startswith(("sha256:", "sha1:")):
         return _records("SELECT record FROM files WHERE role = ? AND digest = ?", name.name, text)
     end = f"/{text}"
     return _records(
         f"SELECT record FROM files WHERE role = ? AND name = ? AND (path = ? OR substr(path, -{len(end)}) = ?)",
         name.name, text.rpartition("/")[2], text, end,
+    )
+
+
+def _in_documents(code: str) -> Clause | None:
+    """Return the records whose document has the word *code* anywhere; whether it is in the receipt is seen later."""
+    if not code.isascii() or not code.replace("-", "").isalnum():
+        return None  # JSON may write it in another way
+    return _records("SELECT record FROM documents WHERE instr(document, ?) > 0", f'"{code}"'.encode())._replace(
+        exact=False
     )
 
 

@@ -135,7 +135,10 @@ def execute(request: Request, workshop: Workshop) -> Done:
         record = _first_state(request, workshop, around, folder.label, words, launcher.words(program), data)
         folder.write(record)
         inputs = Inputs(_input_files(request, words), workshop.inputs)
-        shadow = Shadow(record, folder, workshop, inputs, comparison, words.read_parameters, observing)
+        shadow = Shadow(
+            record, folder, workshop, inputs, comparison, words.read_parameters, observing,
+            look_further=lambda: code.reach(around.code),
+        )
 
         def started(pid: int) -> None:
             overhead = Observation(observing.method, before=monotonic() - began)

@@ -9,7 +9,7 @@ from sumatra.files import ContentStore
 from sumatra.records import Change, Finding, Repository
 from sumatra.versioncontrol import ChangedFile, Status, WorkingCopy, find
 
-__all__ = ["Code", "Limits", "look", "looks_secret"]
+__all__ = ["Code", "Limits", "look", "looks_secret", "reach"]
 
 #: Names of files whose content is never kept: they hold passwords and keys more often than code.
 _SECRET_NAMES = frozenset({
@@ -75,6 +75,38 @@ def look(
     if copy is None or status is None:
         return _without_version_control(folder, store, limits, passed_over, main_file, findings)
     return _with_version_control(copy, status, policy, store, limits, passed_over, findings)
+
+
+#: What mends it in each system, where that can be said in a command.
+_REMEDIES = {
+    ("git", "unpushed"): "git push",
+    ("git", "no-remote"): "git remote add origin URL && git push -u origin HEAD",
+    ("hg", "unpushed"): "hg push",
+}
+
+
+def reach(code: Code) -> tuple[Finding, ...]:
+    """Return what there is to say of where else the version of *code* can be had; it can be asked during the run."""
+    copy, version, repository = code.copy, code.version, code.repository
+    if copy is None or version is None or repository is None:
+        return ()
+    try:
+        is_pushed = copy.is_pushed(version)
+    except VersionControlError:
+        return ()
+    if is_pushed is False:
+        return (Finding(
+            "unpushed",
+            f"the version {version[:12]} of the code hadn't been pushed anywhere, as far as its repository knew",
+            _REMEDIES.get((repository.type, "unpushed"), ""),
+        ),)
+    # The address of a centralised system is that of its server.
+    if is_pushed is None and repository.upstream is None and os.path.isabs(repository.url):
+        return (Finding(
+            "no-remote", f"the repository {repository.url} isn't connected to any other",
+            _REMEDIES.get((repository.type, "no-remote"), ""),
+        ),)
+    return ()
 
 
 def _with_version_control(

@@ -10,6 +10,7 @@ from sumatra.errors import LabelTaken, NoSuchRecord, SumatraError
 from sumatra.facts import replace
 from sumatra.files import ContentStore
 from sumatra.launch import Ended
+from sumatra.receipt import findings_of
 from sumatra.records import DataKey, Finding, Record, Stream
 from sumatra.recordstore import RecordStore
 from sumatra.runs.comparing import outputs_by_comparison
@@ -114,7 +115,12 @@ def collect(record: Record, folder: RunFolder, workshop: Workshop, data: DataSto
     if record.status == "failed" and _is_full(folder.path):
         finding = Finding("disk-full", "the disk of .smt is full; the program may have failed because of that")
         record = replace(record, receipt=(*record.receipt, finding))
-    return replace(record, receipt=(*record.receipt, *_odd_files(record, is_late=evidence.is_late)))
+    odd = (*_odd_files(record, is_late=evidence.is_late), *findings_of(record, _folders(workshop.root)))
+    return replace(record, receipt=(*record.receipt, *odd))
+
+
+def _folders(root: str) -> tuple[str, ...]:
+    return root, os.path.realpath(root)  # what was observed is told by its real name
 
 
 def _with_files(record: Record, workshop: Workshop, data: DataStore, evidence: Evidence) -> Record:

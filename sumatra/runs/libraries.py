@@ -81,7 +81,8 @@ def _looked_into(
             root, at.type if at else "", at.url if at else "", at.upstream if at else None, at.branch if at else None,
             seen.version, seen.diff, seen.changes,
         ))
-        findings += [replace(finding, message=f"in {root}: {finding.message}") for finding in seen.findings]
+        odd = (*seen.findings, *code.reach(seen))
+        findings += [replace(finding, message=f"in {root}: {finding.message}") for finding in odd]
     return checkouts, findings
 
 

@@ -41,6 +41,6 @@ def begin(
         parameters=parameters, launch_mode=Choice("serial"), datastore=workshop.data.choice,
         input_datastore=workshop.inputs.choice, input_data=input_data, platforms=(capture.platform(),),
         environment=capture.environment(os.environ, workshop.key), user=found.user or capture.user(os.environ),
-        parent=os.environ.get("SMT_LABEL"), receipt=(*found.findings, finding),
+        parent=os.environ.get("SMT_LABEL"), receipt=(*found.findings, *code.reach(found), finding),
         tools={"sumatra": sumatra.__version__, "python": version},
     )

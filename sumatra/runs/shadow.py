@@ -31,6 +31,7 @@ class Shadow:
     def __init__(
         self, record: Record, folder: RunFolder, workshop: Workshop, inputs: Inputs, comparison: Comparison,
         read_parameters: Callable[[], Meaning] | None, observing: Observing,
+        look_further: Callable[[], tuple[Finding, ...]] = tuple,
     ) -> None:
         self._record = record
         self._folder = folder
@@ -40,6 +41,7 @@ class Shadow:
         self._read_parameters = read_parameters
         self._comparison = comparison
         self._observing = observing
+        self._look_further = look_further
         self._readings: Readings | None = None
         self._is_impatient = False
         self._sampler: Sampler | None = None
@@ -148,6 +150,7 @@ class Shadow:
             self._findings.append(Finding("not-captured", message))
 
     def _gather(self) -> None:
+        self._findings += self._look_further()
         executable = self._record.executable
         if executable is not None:
             version = programs.version(executable.path, os.path.join(self._workshop.folder, "programs.json"))

@@ -42,7 +42,7 @@ class Expression(NamedTuple):
     ``there``                            a name: there is such a value
     ``true``                             a name: it is there and isn't 0, false, or empty
     ``within``                           two times in microseconds since 1970, or None: begun from, and before
-    ``has``                              a name (tags, input, output) and a text: one of them is that
+    ``has``                              a name (tags, receipt, input, output) and a text: one of them is that
     ``holds``                            a name (a parameter) and a value: a part of the text, or in the list
     ``contains startswith endswith``     a name and a text
     ``matches``                          a name and a regular expression
@@ -257,8 +257,8 @@ def _within(record: "Record", earliest: int | None, end: int | None) -> bool:
 
 
 def _has(record: "Record", name: Name, text: str) -> bool:
-    if name.name == "tags":
-        return text in {_searchable(tag) for tag in record.tags}
+    if FIELDS[name.name].kind == "words":
+        return text in {_searchable(word) for word in value(record, name.name)}
     if text.startswith(("sha256:", "sha1:")):
         return text in {key.digest for key in (record.input_data if name.name == "input" else record.output_data)}
     return any(path == text or path.endswith(f"/{text}") for path in paths(record, name.name))

@@ -39,7 +39,7 @@ class Field(NamedTuple):
     """Something that every record can be asked for."""
 
     summary: str
-    kind: str  #: ``text``, ``number``, ``truth``, ``time``, ``words`` (tags) or ``files``
+    kind: str  #: ``text``, ``number``, ``truth``, ``time``, ``words`` (tags, codes) or ``files``
     of: Callable[["Record"], Any]
 
 
@@ -96,6 +96,10 @@ FIELDS: Mapping[str, Field] = {
         "files that were written: 'spikes.dat' in output", "files", lambda record: tuple(paths(record, "output"))
     ),
     "stdout_stderr": Field("what the program printed", "text", lambda record: record.stdout_stderr),
+    "receipt": Field(
+        "codes of what is missing: 'unpushed' in receipt", "words",
+        lambda record: tuple(sorted({finding.code for finding in record.receipt})),
+    ),
     "repeats": Field("label of the record that this one repeats", "text", lambda record: record.repeats),
     "project": Field("name of the project", "text", lambda record: record.project),
 }

@@ -67,7 +67,8 @@ QUERIES = (
     r"matches(reason, 'effect of \w+')", r"reason.matches('^(a|the) ')", r"not matches(reason, 'effect')",
     "text('smaller TIME')", "text('const*')", "text('uniform') or text('larger')", "startswith(main_file, 'src/')",
     "main_file is None", "endswith(main_file, '.py')", "version == 'abc'", "code != 'abc'", "branch == 'main'",
-    "changed",
+    "changed", "receipt", "'unpushed' in receipt", "'unpushed' not in receipt", "'main' in receipt",
+    "receipt is None", "contains(receipt, 'push')", "'unpushed' in receipt or tau_m > 10", "'x y' not in receipt",
     "'spikes.dat' in output", "'Data/spikes.dat' in output", "'ikes.dat' in output", "'sha256:00' in output",
     "'input.csv' in input", "timestamp >= '2026-11-22'", "timestamp == '2026-11-22'", "timestamp < '2026-11-22T14:00Z'",
     "timestamp != '2026-11'", "host == 'tycho'", "'3.11' in program", "user == 'Ada'", "repeats == '1'",
@@ -79,7 +80,7 @@ SORTS = (
     ("-timestamp", "-id"), ("timestamp", "id"), ("duration",), ("-duration",), ("tau_m",), ("-tau_m", "label"),
     ("distr",),
     ("-status", "label"), ("main_file",), ("tags",), ("-output", "label"), ("nothing",), ("parameters.label",),
-    ("stdout_stderr",),
+    ("stdout_stderr",), ("receipt", "label"),
 )
 
 
@@ -179,6 +180,7 @@ def varied_records() -> list[Record]:
             output_data=(DataKey("Data/spikes.dat", "sha256:00"), DataKey(f"Data/{number}.dat")) if number % 3 else (),
             platforms=(Platform(network_name="tycho"),) if number % 2 else (), repeats="1" if number == 2 else None,
             stdout_stderr="a warning" if number % 2 else "",
+            receipt=(Finding("unpushed", "x y"), Finding("main", ""), Finding("x y", ""))[:number % 4],
         ))
     return some
 

@@ -229,6 +229,7 @@ def test_children_find_what_they_are_given_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("option", ["-I", "-E", "-S", "-bE", "-IB"])
+@pytest.mark.provokes("audit-not-loaded")
 def test_options_that_keep_us_out_are_told_and_nothing_of_us_is_there(option: str) -> None:
     code = "import os, sys; print(sys.path, 'PYTHONPATH' in os.environ); open('out', 'w')"
     words = [option, "-c", code]
@@ -247,6 +248,7 @@ def test_the_options_are_found_in_the_first_line_of_a_script_too() -> None:
     assert "audit-not-loaded" in codes(observer.finish())
 
 
+@pytest.mark.provokes("audit-only-python")
 def test_programs_that_are_not_python_are_named() -> None:
     code = "import subprocess; subprocess.run(['cat', 'in']); subprocess.run('true; cp in out', shell=True)"
     with open(os.devnull, "wb") as nothing:

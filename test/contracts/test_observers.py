@@ -135,6 +135,7 @@ def test_what_is_copied_is_seen_whatever_way_it_is_copied(
 
 
 @pytest.mark.parametrize(("way", "code"), [("ring", "io-uring"), ("handle", "opened-by-handle")])
+@pytest.mark.provokes("io-uring", "opened-by-handle")
 def test_what_cannot_be_seen_is_said(way: str, code: str, start: Start, built: Callable[[str], str]) -> None:
     Path("in").write_text("content\n")
     run = start(built("ways"), way)
@@ -401,6 +402,7 @@ def only_notify(method: str) -> None:
 
 @pytest.mark.usefixtures("only_notify")
 @pytest.mark.parametrize("times", [1, 8])
+@pytest.mark.provokes("observer-killed")
 def test_when_the_observer_is_killed_another_takes_over(
     start: Start, built: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory, times: int
 ) -> None:
@@ -578,12 +580,14 @@ class TestWithoutPrivileges:
     def test_files_are_seen(self, run: Callable[..., str]) -> None:
         assert run("/bin/sh", "-c", "echo 1 > out") == "['out']\n[]\n"
 
+    @pytest.mark.provokes("privileges-withheld")
     def test_programs_that_lose_their_privileges_are_told(self, run: Callable[..., str]) -> None:
         su = shutil.which("su")
         if not su or not os.stat(su).st_mode & 0o4000:
             pytest.skip("there is no setuid program")
         assert "privileges-withheld" in run("su", "--help")
 
+    @pytest.mark.provokes("hidden")
     def test_programs_that_hide_are_told(
         self, folder: Path, run: Callable[..., str], built: Callable[[str], str]
     ) -> None:

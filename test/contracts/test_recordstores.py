@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from sumatra.errors import NewerFormat, NoSuchRecord, RecordStoreError
 from sumatra.facts import replace
-from sumatra.records import STATUSES, Change, DataKey, Executable, Parameters, Record, Repository, new_id
+from sumatra.records import STATUSES, Change, DataKey, Executable, Finding, Parameters, Record, Repository, new_id
 from sumatra.recordstore import RecordStore, _sqlite_file, _sqlite_schema, open_store
 from sumatra.recordstore.sqlite import SQLiteRecordStore
 from sumatra.selection import EVERYTHING, Expression, Name, Selection, apply, parse_query
@@ -94,6 +94,7 @@ def random_records(count: int) -> list[Record]:
             input_data=files(),
             output_data=files(),
             repeats=maybe(text()),
+            receipt=tuple(Finding(text(), text()) for _ in range(chance.randrange(3))),
         )
         for number in range(count)
     ]
@@ -112,7 +113,7 @@ text_fields = st.sampled_from(["reason", "outcome", "version", "branch", "main_f
 "program",
                                "repeats", "stdout_stderr", "status"]).map(lambda name: Name("field", name))
 number_fields = st.sampled_from(["exit_status", "duration", "changed"]).map(lambda name: Name("field", name))
-many_fields = st.sampled_from(["tags", "input", "output"]).map(lambda name: Name("field", name))
+many_fields = st.sampled_from(["tags", "receipt", "input", "output"]).map(lambda name: Name("field", name))
 scalars = st.one_of(parameters, text_fields, number_fields)
 constants = st.one_of(
     st.integers(-3, 3), st.floats(allow_nan=False, width=16), st.just(2.0**53), st.just(2**53 + 1),
@@ -134,7 +135,7 @@ leaves = st.one_of(
     expression(st.sampled_from(["there", "true"]), scalars),
     expression("true", many_fields),
     expression("within", moments, moments),
-    expression("has", st.just(Name("field", "tags")), pieces),
+    expression("has", st.sampled_from([Name("field", "tags"), Name("field", "receipt")]), pieces),
     expression("has", st.sampled_from([Name("field", "input"), Name("field", "output")]),
                st.sampled_from(["x.dat", "sub/x.dat", "Data/x.dat", "odd\\udcff", "sha1:cd", "", "/x.dat"])),
     expression("holds", parameters, constants),

@@ -152,3 +152,13 @@ def test_a_version_that_was_not_pushed_is_kept_and_comes_back_without_its_reposi
     assert smt("checkout", "first", "back").status == 0
     assert (clone / "back" / "main.py").read_text() == "print('not committed')\n"
     assert smt("verify").status == 0
+
+
+@pytest.mark.provokes("not-bundled")
+def test_a_version_that_can_t_be_kept_is_said(project, smt, git):
+    git("commit", "--quiet", "--allow-empty", "--message", "not pushed")
+    smt("configure", "--bundle")
+    (project / ".smt" / "work").touch()
+    smt("run", "--", "true")
+    codes = [finding["code"] for finding in json.loads(smt("view", "--json").out)["receipt"]]
+    assert "not-bundled" in codes

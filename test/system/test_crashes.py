@@ -49,6 +49,7 @@ def test_a_kill_at_a_system_call_loses_no_record(call, tmp_path):
     assert [outcome for outcome in outcomes if outcome.lost or outcome.trouble] == []
 
 
+@pytest.mark.provokes("crashed")
 def test_a_program_lives_on_when_smt_is_killed_and_its_record_follows(project, smt):
     watcher = subprocess.Popen(
         [*SMT, "run", "-l", "orphan", "--", "sh", "-c",
@@ -85,6 +86,7 @@ def test_a_signal_to_smt_reaches_the_program_and_is_recorded(number, project):
     assert [item["path"] for item in shown["output_data"]] == ["begun"]
 
 
+@pytest.mark.provokes("kept-beside")
 def test_a_full_disk_at_the_end_loses_nothing(project, smt):
     """The store can't be written any more; the record waits in its folder and is taken in later."""
     store = project / ".smt" / "records.sqlite"
@@ -164,6 +166,7 @@ def test_a_store_that_is_in_use_does_not_keep_a_program_from_running(project, sm
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.provokes("looked-late")
 def test_outputs_that_were_not_hashed_yet_are_looked_at_later(number, project, smt):
     watcher = subprocess.Popen(
         [*SMT, "run", "-l", "big", "--", "sh", "-c", "truncate -s 2G Data/big; echo small > Data/small"],
@@ -182,6 +185,7 @@ def test_outputs_that_were_not_hashed_yet_are_looked_at_later(number, project, s
     assert "looked-late" in [finding["code"] for finding in kept["receipt"]]
 
 
+@pytest.mark.provokes("not-hashed")
 def test_ctrl_c_while_inputs_are_hashed_keeps_the_record_whole(project, smt):
     (project / "input").touch()
     os.truncate(project / "input", 4 << 30)

@@ -148,6 +148,7 @@ def test_a_read_only_project_can_be_read_and_says_that_it_cannot_run(project, sm
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.provokes("code-unreadable")
 def test_without_git_the_code_files_are_kept_and_it_is_said(project, smt, tmp_path):
     binaries = tmp_path / "bin"
     binaries.mkdir()
@@ -160,6 +161,7 @@ def test_without_git_the_code_files_are_kept_and_it_is_said(project, smt, tmp_pa
     assert "code-unreadable" in [finding["code"] for finding in kept["receipt"]]
 
 
+@pytest.mark.provokes("no-version-control")
 def test_without_version_control_the_code_files_are_kept(smt, tmp_path):
     (tmp_path / "sim.py").write_text("print('no vcs')\n")
     assert smt("init", "Free").status == 0
@@ -169,6 +171,7 @@ def test_without_version_control_the_code_files_are_kept(smt, tmp_path):
     assert "no-version-control" in [finding["code"] for finding in records(smt)[0]["receipt"]]
 
 
+@pytest.mark.provokes("change-too-large", "secret-file")
 def test_uncommitted_changes_are_kept_by_content(project, smt, git):
     (project / "gone.txt").write_text("x")
     git("add", "gone.txt")
@@ -213,6 +216,7 @@ def test_uncommitted_changes_are_refused_where_the_project_says_so(project, smt)
 
 
 @pytest.mark.parametrize("scene", ["detached", "empty", "bare", "worktree", "submodule", "subfolder"])
+@pytest.mark.provokes("no-commit")
 def test_odd_repositories_are_no_obstacle(scene, repository, smt, git, tmp_path):
     here = repository
     if scene == "detached":

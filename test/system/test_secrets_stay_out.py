@@ -5,6 +5,8 @@ import os
 import urllib.parse
 from pathlib import Path
 
+import pytest
+
 CANARIES = {
     "environment": "canary-Env-9f3a77b1",
     "denied": "canary-Pass-5d2c6e80",
@@ -36,8 +38,9 @@ def test_the_search_finds_what_is_there():
     assert found_in(b"nothing") == set()
 
 
+@pytest.mark.provokes("secret-masked")
 def test_planted_secrets_are_nowhere(repository, smt, git):
-    git("remote", "add", "origin", f"https://ada:{CANARIES['remote']}@example.org/code.git")
+    git("remote", "set-url", "origin", f"https://ada:{CANARIES['remote']}@example.org/code.git")
     (repository / ".env").write_text(f"DB_PASSWORD={CANARIES['dotenv']}\n")
     (repository / "server.pem").write_text(f"-----BEGIN PRIVATE KEY-----\n{CANARIES['key']}\n")
     secrets = {
@@ -75,6 +78,7 @@ def test_the_program_gets_its_secrets_all_the_same(project, smt):
     assert said.out == "--password=open sesame\n"
 
 
+@pytest.mark.provokes("secret-in-parameters")
 def test_secrets_among_parameters_are_masked_and_their_file_is_not_kept(project, smt):
     (project / "db.param").write_text('host = "db"\napi_key = "canary-Param-77f2e1"\ntau_m = 3.0\n')
     (project / ".gitignore").write_text("*.param\n.smt\nData\n")

@@ -82,6 +82,7 @@ def test_without_a_file_and_patterns_nothing_is_passed_over(tmp_path):
     lambda path: path.mkdir(), lambda path: os.mkfifo(path), lambda path: path.write_bytes(b"*\n" * 600_000),
     lambda path: path.symlink_to(path),
 ], ids=["folder", "pipe", "huge", "loop"])
+@pytest.mark.provokes("ignore-unreadable")
 def test_a_file_of_patterns_that_cannot_be_read_is_said_and_costs_only_itself(make, tmp_path):
     make(tmp_path / FILE)
     chosen = Ignored.read(str(tmp_path), ["a"])

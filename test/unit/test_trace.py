@@ -68,6 +68,7 @@ def test_logs_of_later_versions_are_refused(tmp_path: Path) -> None:
             observation.read(str(tmp_path / "log"))
 
 
+@pytest.mark.provokes("log-lost")
 def test_a_full_disk_leaves_no_half_records_and_is_said_later(tmp_path: Path) -> None:
     code = (
         "import resource, sys\nfrom sumatra.capture.trace import Log\n"

@@ -16,11 +16,17 @@ __all__ = ["BACKENDS", "Finder", "Found", "Run", "foreseen", "get_finder", "load
 #: In the order in which they are asked: what one accounts for, the later ones aren't asked about.
 BACKENDS: dict[str, Backend] = {
     "python": Backend(".python", "Python: interpreters, distributions, modules"),
+    "r": Backend(".r", "R: itself, packages and scripts"),
+    "matlab": Backend(".matlab", "MATLAB and Octave: themselves, toolboxes, packages and functions"),
+    "neuron": Backend(".neuron", "NEURON: itself, hoc files and mechanisms"),
+    "genesis": Backend(".genesis", "GENESIS: itself and its scripts"),
+    "julia": Backend(".julia", "Julia: itself, packages and scripts"),
     "conda": Backend(".conda", "packages of Conda environments"),
     "debian": Backend(".debian", "packages of Debian, Ubuntu and their kin"),
     "rpm": Backend(".rpm", "packages of Fedora, RHEL, SUSE and their kin"),
     "alpine": Backend(".apk", "packages of Alpine Linux"),
     "library": Backend(".libraries", "shared libraries that belong to no package"),
+    "script": Backend(".scripts", "scripts of shells, Perl, Ruby, Lua, Tcl, NEST"),
 }
 
 

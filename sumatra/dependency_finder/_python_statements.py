@@ -19,6 +19,10 @@ _LINE = re.compile(
 )
 
 
+#: For a name with so many dots (bytes) Python's parser takes time that grows with their square.
+_ENDLESS = re.compile(rb"(?:\.[\s\\]{0,3}\w{1,50}[\s\\]{0,3}){500}")
+
+
 class Imported(NamedTuple):
     """One import."""
 
@@ -34,7 +38,7 @@ def imports(source: bytes) -> list[Imported]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the user's code, which are none of ours
-            tree = ast.parse(source)
+            tree = ast.parse(b"(" if _ENDLESS.search(source) else source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return list(_by_lines(source.decode("utf-8", "replace")))
     return list(_of_tree(tree))

@@ -131,14 +131,14 @@ def told_path(path: str, root: str) -> str:
 def plain(text: str, tokens: "re.Pattern[str]") -> str:
     """Return code without comments: what *tokens* matches stays if its first group matched (a string) and goes if not.
 
-    Of a string with a parenthesis, which may be code in a string, nothing but its quotes stays.  Line ends stay, so
-    that what belongs to a line still does.
+    Of a string with a parenthesis or of several lines, which may be code in a string, nothing but its quotes stays.
+    In the place of a comment line ends stay, so that what belongs to a line still does.
     """
 
     def without(match: "re.Match[str]") -> str:
         if match[1] is None:
             return "\n" * match[0].count("\n") or " "
-        return match[1][:1] * 2 if "(" in match[1] else match[1]
+        return match[1][:1] * 2 if "(" in match[1] or "\n" in match[1] else match[1]
 
     return tokens.sub(without, text)
 

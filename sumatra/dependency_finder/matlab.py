@@ -24,14 +24,17 @@ _CONTENTS = re.compile(r"^%[ \t]*[Vv]ersion[ \t]+v?(\d[\w.]*)[ \t]*(\(R\d{4}[ab]
 #: A string stays, a comment goes.  What begins a string ends it at the latest with the line.  A quote after a name, a
 #: number or a bracket transposes.
 _TOKENS = re.compile(
-    r"""("(?:[^"\\\n]|\\.)*"?|(?<![\w.)\]}'])'(?:[^'\n]|'')*'?)|(?:%|(?<!\w)#)[^\n]*|\.\.\.[^\n]*\n""",
+    r"""("(?:[^"\\\n]|\\.)*"?|(?<![\w.)\]}'])'(?:[^'\n]|'')*'?)|(?:%|(?<!\w)#)[^\n]*|\.\.\.[^\n]*\n?""",
     re.MULTILINE,
 )
 _WORD = re.compile(r"(?<![\w.'\"/\\])[A-Za-z]\w{0,100}(?:\.[A-Za-z]\w{0,100}){0,5}")
 _QUOTED = re.compile(r"""["']([^"'\n]{1,1000})["']""")
 _ADDED = re.compile(r"""\baddpath\s*\(([^;\n]{1,2000})""")
 _ADDED_PLAINLY = re.compile(r"^[ \t]*addpath[ \t]+([^\s;,('\"=][^\s;,]{0,1000})", re.MULTILINE)
-_PKG = re.compile(r"""\bpkg[ \t]+load((?:[ \t]+(?!-)[\w-]+)+)|\bpkg\s*\(\s*["']load["']\s*,([^()]{1,1000})\)""")
+_PKG = re.compile(
+    r"""(?:^|[;,])[ \t]*pkg[ \t]+load((?:[ \t]+(?!-)[\w-]+)+)|\bpkg\s*\(\s*["']load["']\s*,([^()]{1,1000})\)""",
+    re.MULTILINE,
+)
 _RUN = re.compile(r"""\b(?:run|source)\s*\(?\s*["']([^"'\n]{1,1000})["']""")
 
 _DEEPEST = 8  #: folders that ``genpath`` goes down

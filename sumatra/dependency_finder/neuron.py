@@ -140,12 +140,15 @@ def _version(folder: str) -> str | None:
 
 def _home(run: Run) -> str:
     """Return the folder of the NEURON that the script is run with."""
+    import glob
+
     folders = []
     told = run.executable
     if told is not None and told.name == "NEURON":
         for path in (os.path.realpath(told.path), told.path):
             prefix = os.path.dirname(os.path.dirname(path))
-            folders += [prefix, os.path.dirname(prefix)]
+            folders += [prefix, os.path.dirname(prefix)]  # bin/nrniv, x86_64/bin/nrniv
+            folders += glob.glob(f"{glob.escape(prefix)}/lib/python3*/site-packages/neuron/.data")
     if run.environment.get("NEURONHOME"):
         folders.append(os.path.dirname(os.path.dirname(run.environment["NEURONHOME"].rstrip("/"))))
     return next((folder for folder in folders if os.path.isdir(f"{folder}/share/nrn/lib/hoc")), "")

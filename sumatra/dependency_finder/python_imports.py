@@ -172,12 +172,13 @@ class _Look:
             if not os.path.basename(package.path).startswith("__init__."):
                 return None
             return self._module(folder, "", name, dotted, package.kind, package.is_editable, package.entry)
-        found = None
-        for folder, kind, editable in self._entries:  # each of them may have a part of a namespace
+        namespace = None
+        for folder, kind, editable in self._entries:  # each of them may have a part of it
             found = self._module(folder, relative, name, dotted, kind, editable)
             if found is not None and not os.path.isdir(found.path):
                 return found
-        return found
+            namespace = namespace or found
+        return namespace
 
     def _module(
         self, folder: str, relative: str, name: str, dotted: str, kind: str, editable: bool, entry: str = ""

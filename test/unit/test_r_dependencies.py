@@ -218,14 +218,15 @@ def test_the_library_of_renv_comes_first_and_its_lock_is_told(run, tmp_path, lib
     assert found.surroundings["renv.lock"].startswith("renv.lock sha256:44136fa355b3678a")
 
 
-def test_a_run_without_r_costs_less_than_a_millisecond(run):
+def test_a_run_without_r_costs_a_millisecond_or_two_at_most(run):
     files = [f"/usr/lib/python3/dist-packages/numpy/core/file{number}.so" for number in range(1000)]
+    asked = run(files=files)
     took = []
     for _ in range(5):
         began = time.perf_counter()
-        assert RFinder().loaded(run(files=files)).dependencies == ()
+        assert RFinder().loaded(asked).dependencies == ()
         took.append(time.perf_counter() - began)
-    assert min(took) < 0.005
+    assert min(took) < 0.002
 
 
 @pytest.mark.parametrize("text", ['"' + '\\"' * 200_000, "library(" * 100_000, "source(here(" * 100_000, "`" * 300_000,

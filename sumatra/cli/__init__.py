@@ -31,6 +31,7 @@ BACKENDS = {
     "diff": Backend(".diff", "tell in what runs differ"),
     "checkout": Backend(".checkout", "bring back the code of a run in a new folder"),
     "verify": Backend(".verify", "check that the files of records are as they were"),
+    "dependencies": Backend(".dependencies", "show what code would load, or what a run has loaded"),
     "comment": Backend(".comment", "write down what came of a run"),
     "tag": Backend(".tag", "tag records, or take tags away"),
     "delete": Backend(".delete", "put records into the trash, or bring them back"),

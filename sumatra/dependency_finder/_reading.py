@@ -6,7 +6,7 @@ Nothing that is read here is run, and no pattern here takes more than linear tim
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sumatra.dependency_finder.base import Run
 from sumatra.records import Dependency, Finding
@@ -23,6 +23,9 @@ LANGUAGES = {
     ".py": "Python", ".pyw": "Python", ".ipynb": "Python", ".R": "R", ".r": "R", ".Rmd": "R", ".rmd": "R", ".qmd": "R",
     ".Rnw": "R", ".m": "Matlab", ".hoc": "NEURON", ".oc": "NEURON", ".ses": "NEURON", ".g": "GENESIS", ".jl": "Julia",
 }
+
+#: Where no user has her code.
+_SYSTEM = ("/bin/", "/etc/", "/gnu/", "/lib", "/nix/", "/proc/", "/sbin/", "/snap/", "/sys/", "/usr/")
 
 _LARGEST = 1 << 21  #: bytes of one file that is read
 _MOST_BYTES = 1 << 23  #: of all of them
@@ -167,10 +170,13 @@ def own_code(
     one than the project's.  Accounted for are those in another working copy, as that is looked at; any other file
     stays an input of the run, which tells its content.
     """
-    own = run.checkout_of(os.path.join(os.path.realpath(run.root), "x")) if run.root else None
     main = os.path.realpath(os.path.join(run.folder, run.main_file)) if run.main_file else ""
     found, accounted = [], set()
+    top = os.path.realpath(run.root) if run.root else ""
+    own = run.checkout_of(os.path.join(top, "x")) if top else None
     for path in paths:
+        if path.startswith(_SYSTEM) and not path.startswith("/usr/local/") and not is_below(path, top):
+            continue
         checkout = run.checkout_of(path)
         if path == main and (foreseen or checkout is None):
             continue
@@ -184,9 +190,3 @@ def own_code(
             flags=(NOT_LOADED,) if foreseen else (),
         ))
     return found, frozenset(accounted)
-
-
-def ends_with(paths: Iterable[str], suffixes: Collection[str]) -> list[str]:
-    """Return those of *paths* that end with one of *suffixes*."""
-    wanted = tuple(suffixes)
-    return [path for path in paths if path.endswith(wanted)]

@@ -12,7 +12,7 @@ from sumatra.runs import code
 from sumatra.runs.workshop import Workshop
 from sumatra.settings import parse_size
 
-__all__ = ["found_libraries", "with_libraries"]
+__all__ = ["checkouts", "found_libraries", "with_libraries"]
 
 
 def found_libraries(
@@ -26,7 +26,7 @@ def found_libraries(
     run = Run(
         files=sorted(loaded or ()), programs=programs, executable=record.executable, main_file=record.main_file,
         folder=record.working_directory, root=workshop.root, environment=environment,
-        cache=os.path.join(workshop.folder, "cache"), checkout_of=_checkouts(),
+        cache=os.path.join(workshop.folder, "cache"), checkout_of=checkouts(),
     )
     return dependency_finder.foreseen(run) if loaded is None else dependency_finder.loaded(run)
 
@@ -86,7 +86,7 @@ def _looked_into(
     return checkouts, findings
 
 
-def _checkouts() -> Callable[[str], str | None]:
+def checkouts() -> Callable[[str], str | None]:
     """Return what tells the root of the working copy that a file lies in."""
     known: dict[str, str | None] = {}
 

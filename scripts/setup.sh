@@ -62,6 +62,8 @@ for name in $(printf '%s' "${SMT_TEST_REQUIRE:-}" | tr ',' ' '); do
     case $name in
         pdflatex) packages="texlive-latex-base texlive-latex-recommended" ;;
         ip) packages=iproute2 ;;
+        octave-cli) packages=octave ;;
+        Rscript) packages=r-base-core ;;
         rpmbuild) packages=rpm ;;
         gcc) packages="gcc libc6-dev python3-dev" ;;
         bash | fish | gfortran | make | rpm | strace | zsh) packages=$name ;;

@@ -57,7 +57,8 @@ def _itself(run: Run, *flags: str) -> list[Dependency]:
     told = run.executable
     if told is None or told.name != "GENESIS":
         return []
-    return [Dependency("genesis", told.path, told.version, _MODULE, flags=flags)]
+    source = "the program itself" if told.version else None
+    return [Dependency("genesis", told.path, told.version, _MODULE, source=source, flags=flags)]
 
 
 def _search_path(run: Run) -> list[str]:

@@ -93,9 +93,10 @@ class JuliaFinder(Finder):
             _by_manifest(name, manifest, NOT_LOADED) for name in sorted(names.keys() - _OWN_MODULES - modules)
         ]
         told = run.executable
-        itself = [Dependency("julia", told.path, told.version, _MODULE, flags=(NOT_LOADED,))] if (
-            told is not None and told.name == "Julia"
-        ) else []
+        itself = []
+        if told is not None and told.name == "Julia":
+            source = "the program itself" if told.version else None
+            itself = [Dependency("julia", told.path, told.version, _MODULE, source=source, flags=(NOT_LOADED,))]
         own, _ = own_code(run, files, _MODULE, foreseen=True)
         return Found((*itself, *packages, *own), findings=reader.findings("Julia"))
 
@@ -111,11 +112,11 @@ def _by_manifest(name: str, manifest: Mapping[str, Mapping[str, str]], *flags: s
     entry = manifest.get(name)
     if entry is None:
         return Dependency(name, "", None, _MODULE, flags=(*flags, NOT_FOUND) if flags else ())
-    source = "Manifest.toml"
+    source = "Manifest.toml"  # of what is a part of Julia it tells no version
     if entry.get("repo-rev"):
         source += f" (git {entry.get('git-tree-sha1', '')})"
     return Dependency(
-        name, entry.get("path", ""), entry.get("version"), _MODULE, source=source,
+        name, entry.get("path", ""), entry.get("version"), _MODULE, source=source if "version" in entry else None,
         flags=("editable", *flags) if entry.get("path") else flags,
     )
 

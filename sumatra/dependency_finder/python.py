@@ -71,14 +71,9 @@ class PythonFinder(Finder):
 
     def foreseen(self, run: Run) -> Found:
         """Return what the code imports, by reading it."""
-        from importlib import import_module
+        from sumatra.dependency_finder import python_imports
 
-        try:
-            reader = import_module("sumatra.dependency_finder.python_imports")
-        except ModuleNotFoundError:
-            return Found()
-        found: Found = reader.foreseen(run)
-        return found
+        return python_imports.foreseen(run)
 
 
 def _sorted(run: Run) -> _Files:

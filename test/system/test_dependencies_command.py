@@ -26,8 +26,13 @@ def test_a_script_is_read_and_not_run(project, smt):
 
 
 @pytest.mark.parametrize(
-    "words", [["python", "main.py", "default.param"], ["--", "python", "main.py"], ["-e", "python", "-m", "main.py", "x"],
-              ["./main.py"], ["--simulator=python", "--main=main.py"]], ids=" ".join)
+    "words",
+    [
+        ["python", "main.py", "default.param"], ["--", "python", "main.py"], ["-e", "python", "-m", "main.py", "x"],
+        ["./main.py"], ["--simulator=python", "--main=main.py"],
+    ],
+    ids=" ".join,
+)
 def test_the_words_are_those_of_a_run(words, project, smt):
     (project / "main.py").write_text("#!/usr/bin/env python\nimport numpy\n")
     (project / "main.py").chmod(0o755)

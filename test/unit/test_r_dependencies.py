@@ -99,7 +99,7 @@ def test_files_of_the_systems_own_r_are_left_for_the_system_package_too(run):
     assert found.accounted == frozenset()
 
 
-def test_the_list_of_what_is_installed_is_one_that_renv_reads(run, library):
+def test_the_list_of_what_is_installed_has_the_form_of_an_renv_lock(run, library):
     found = RFinder().loaded(run(files=[library / "gourd" / "R" / "gourd.rdb"]))
     lock = json.loads(found.locks["r"])
     assert lock["Packages"] == {"gourd": {"Package": "gourd", "Version": "1.2-7", "Source": "unknown"}}

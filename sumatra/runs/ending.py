@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 
 from sumatra import files
+from sumatra.capture.seeds import seeds
 from sumatra.datastore import DataStore
 from sumatra.errors import LabelTaken, NoSuchRecord, SumatraError
 from sumatra.facts import replace
@@ -115,6 +116,7 @@ def collect(record: Record, folder: RunFolder, workshop: Workshop, data: DataSto
     if record.status == "failed" and _is_full(folder.path):
         finding = Finding("disk-full", "the disk of .smt is full; the program may have failed because of that")
         record = replace(record, receipt=(*record.receipt, finding))
+    record = replace(record, seeds=seeds(record.parameters.flat(), evidence.environment))
     odd = (*_odd_files(record, is_late=evidence.is_late), *findings_of(record, _folders(workshop.root)))
     return replace(record, receipt=(*record.receipt, *odd))
 

@@ -266,3 +266,44 @@ def test_beyond_the_number_that_is_set_the_receipt_says_how_many_there_were(proj
     assert len(record["output_data"]) == 3
     assert codes(record) == ["many-files"]
     assert "5 files were written" in record["receipt"][0]["message"]
+
+
+def test_seeds_are_told_where_parameters_or_variables_are_called_so(project, smt, last, monkeypatch):
+    (project / "default.param").write_text("tau_m = 20.0\nv_init = -65.0\nrng_seed = 17\n")
+    monkeypatch.setenv("PYTHONHASHSEED", "3")
+    smt("run", "python", "main.py", "default.param", "rng_seed=18")
+    assert last()["seeds"] == {"rng_seed": "18", "PYTHONHASHSEED": "3"}
+
+
+def test_libraries_are_those_that_were_loaded_with_their_versions(project, smt, last):
+    (project / "use.py").write_text("import pytest\n")
+    smt("run", "--", "python", "use.py")
+    record = last()
+    found = {dependency["name"]: dependency for dependency in record["dependencies"]}
+    assert found["pytest"]["version"] == pytest.__version__
+    assert found["pytest"]["module"] == "python"
+    assert "hypothesis" not in found
+    assert set(record["locks"]) >= {"python"}
+
+
+def test_a_module_of_another_working_copy_is_recorded_like_the_main_one(project, smt, last, tmp_path, git, monkeypatch):
+    other = tmp_path / "lib"
+    other.mkdir()
+    (other / "helper.py").write_text("x = 1\n")
+    monkeypatch.chdir(other)
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "lib")
+    version = git("rev-parse", "HEAD").strip()
+    (other / "helper.py").write_text("x = 2\n")
+    monkeypatch.chdir(project)
+    (project / "use.py").write_text(f"import sys; sys.path.insert(0, {str(other)!r}); import helper\n")
+    smt("run", "--", "python", "use.py")
+    record = last()
+    (checkout,) = record["checkouts"]
+    assert (checkout["root"], checkout["version"]) == (str(other), version)
+    assert [(change["path"], change["kind"]) for change in checkout["changes"]] == [("helper.py", "modified")]
+    assert (project / ".smt" / "objects").exists()
+    (dependency,) = [each for each in record["dependencies"] if each["checkout"]]
+    assert (dependency["name"], dependency["checkout"]) == ("helper", str(other))
+    assert record["input_data"] == []

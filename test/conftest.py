@@ -133,7 +133,7 @@ def require() -> Callable[[str], None]:
 
 
 @pytest.fixture(autouse=True)
-def _needs(request: pytest.FixtureRequest) -> None:
+def _needs(request: pytest.FixtureRequest, own_surroundings: None) -> None:
     """Heed the marker ``needs("git", "strace")``."""
     for marker in request.node.iter_markers("needs"):
         for name in marker.args:

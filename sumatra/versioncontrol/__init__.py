@@ -20,10 +20,11 @@ __all__ = [
 
 BACKENDS = {
     "git": Backend("._git", "Git, through its own program"),
+    "mercurial": Backend("._mercurial", "Mercurial, through its own program", "hg"),
 }
 
 #: What lies in the top folder of a working copy, and whose it is.
-MARKERS = {".git": "git"}
+MARKERS = {".git": "git", ".hg": "mercurial"}
 
 
 def find(folder: str) -> WorkingCopy | None:

@@ -1,0 +1,246 @@
+"""What Mercurial's own note of the working folder says, read without its program.
+
+Hg takes a third of a second to start; every run would pay that.  Its *dirstate* has the current version, and for each
+tracked file the size and time that belong to it.  Where that gives a certain answer it is taken; where it doesn't, hg
+is asked.
+"""
+
+import os
+import re
+import stat
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sumatra.errors import VersionControlError
+from sumatra.versioncontrol.base import ChangedFile
+
+__all__ = ["Parents", "read_certain", "read_parents"]
+
+_V2 = b"dirstate-v2\n"
+_NULL = "0" * 40
+
+
+class Parents(NamedTuple):
+    """The version that the working folder is at; the second, while a merge isn't committed."""
+
+    first: str | None
+    second: str | None
+
+
+def read_parents(root: str, folder: str) -> Parents:
+    """Return the parents of the working folder *root*, whose ``.hg`` is *folder*."""
+    try:
+        with open(os.path.join(folder, "dirstate"), "rb") as file:
+            head = file.read(len(_V2) + 64)
+    except FileNotFoundError:
+        return Parents(None, None)
+    except OSError as error:
+        raise VersionControlError(f"the .hg of {root} can't be read: {error.strerror}") from error
+    if head.startswith(_V2):
+        first, second = head[12:32], head[44:64]
+    else:
+        first, second = head[:20], head[20:40]
+    if not head:
+        return Parents(None, None)
+    if len(second) < 20:
+        raise VersionControlError(f"the dirstate in the .hg of {root} is damaged", "hg debugrebuilddirstate")
+    found = [None if parent.hex() == _NULL else parent.hex() for parent in (first, second)]
+    return Parents(found[0], found[1])
+
+
+def read_certain(root: str, untracked: bool) -> list[ChangedFile] | None:
+    """Return the changed files below *root* where they can be told for certain, or None where hg has to be asked.
+
+    It has to be where a file's content must be compared, and where names must be matched in a way that isn't ours.
+    """
+    top = os.fsencode(root)
+    try:
+        if os.path.lexists(os.path.join(top, b".hgsub")):
+            return None
+        entries = _entries(top)
+        if entries is None:
+            return None
+        if untracked:
+            return _changed_of_all(top, entries)
+        found = [_compared(path, entry, _lstat(os.path.join(top, path))) for path, entry in entries.items()]
+    except (OSError, struct.error):
+        return None
+    changed = [change for change in found if change]
+    return None if _UNCERTAIN in changed else changed
+
+
+#: Of a tracked file: state, mode, size, time in seconds.
+_Entry = tuple[bytes, int, int, int]
+
+
+def _entries(root: bytes) -> dict[bytes, _Entry] | None:
+    """Return what the first format of the dirstate has, or None for another."""
+    try:
+        with open(os.path.join(root, b".hg", b"dirstate"), "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        return {}
+    if content.startswith(_V2):
+        return None
+    found: dict[bytes, _Entry] = {}
+    place, end = 40, len(content)
+    unpack = struct.Struct(">ciiii").unpack_from
+    while place < end:
+        state, mode, size, time, length = unpack(content, place)
+        place += 17
+        if not 0 < length <= end - place:
+            return None
+        path = content[place:place + length]
+        place += length
+        if b"\0" in path:
+            path = path.partition(b"\0")[0]  # what follows is where it was copied from
+        found[path] = (state, mode, size, time)
+    odd = any(b".." in path or b".hg/" in path or path.startswith(b"/") for path in found)
+    return None if odd else found
+
+
+#: Stands for a file about which only hg can tell.
+_UNCERTAIN = ChangedFile("", "uncertain")
+
+
+def _lstat(path: bytes) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _compared(path: bytes, entry: _Entry, facts: os.stat_result | None) -> ChangedFile | None:
+    """Return how a tracked file has changed; None if it hasn't."""
+    state, mode, size, time = entry
+    if facts is None:
+        if state == b"m":
+            return _UNCERTAIN
+        return None if state == b"a" else ChangedFile(os.fsdecode(path), "deleted")
+    bits = facts.st_mode
+    if not (stat.S_ISREG(bits) or stat.S_ISLNK(bits)) or state not in b"nar":
+        return _UNCERTAIN
+    if state != b"n":  # "r" is what hg forget leaves, and the file is still there
+        return ChangedFile(os.fsdecode(path), "added" if state == b"a" else "modified", _mode(bits))
+    if size < 0 or time < 0 or stat.S_IFMT(bits) != stat.S_IFMT(mode) or (bits ^ mode) & 0o100:
+        return _UNCERTAIN
+    if size != facts.st_size & 0x7FFFFFFF:
+        return ChangedFile(os.fsdecode(path), "modified", _mode(bits))
+    return None if time == facts.st_mtime_ns // 1_000_000_000 & 0x7FFFFFFF else _UNCERTAIN
+
+
+def _mode(bits: int) -> str:
+    if stat.S_ISLNK(bits):
+        return "120000"
+    return "100755" if bits & stat.S_IXUSR else "100644"
+
+
+def _changed_of_all(root: bytes, entries: dict[bytes, _Entry]) -> list[ChangedFile] | None:
+    """Return changed and untracked files, or None where hg has to be asked; *entries* is used up."""
+    patterns = _ignores(os.path.join(root, b".hgignore"))
+    parents = {path.rpartition(b"/")[0] for path in entries}
+    changed: list[ChangedFile] = []
+    waiting = [b""]
+    while waiting:
+        here = waiting.pop()
+        prefix = here + b"/" if here else b""
+        with os.scandir(os.path.join(root, here)) as found:
+            items = list(found)
+        if here and any(item.name == b".hg" for item in items):
+            continue  # a repository inside
+        for item in items:
+            path = prefix + item.name
+            entry = entries.pop(path, None)
+            if entry is not None:
+                change = _compared(path, entry, item.stat(follow_symlinks=False))
+                if change is _UNCERTAIN:
+                    return None
+                if change:
+                    changed.append(change)
+            elif path != b".hg":
+                is_folder = item.is_dir(follow_symlinks=False)
+                if not is_folder and not (item.is_symlink() or item.is_file(follow_symlinks=False)):
+                    continue
+                if is_folder and _has_tracked(path, parents):
+                    waiting.append(path)
+                elif patterns is None:
+                    return None
+                elif not _is_ignored(os.fsdecode(path), patterns):
+                    if is_folder:
+                        waiting.append(path)
+                    else:
+                        mode = _mode(item.stat(follow_symlinks=False).st_mode)
+                        changed.append(ChangedFile(os.fsdecode(path), "untracked", mode))
+    for path, entry in entries.items():
+        change = _compared(path, entry, None)
+        if change is _UNCERTAIN:
+            return None
+        if change:
+            changed.append(change)
+    return changed
+
+
+def _has_tracked(folder: bytes, parents: set[bytes]) -> bool:
+    return folder in parents or any(parent.startswith(folder + b"/") for parent in parents)
+
+
+# Patterns of .hgignore: those that are simple enough to be sure of, and can't be made to take for ever.
+
+_QUANTIFIED = "*+?{"
+_MOST_QUANTIFIED = 2
+
+
+def _ignores(path: bytes) -> tuple[re.Pattern[str], ...] | None:
+    """Return the patterns of a ``.hgignore``, or None if there is one that only hg understands."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
+        with open(path, "rb") as file:
+            lines = file.read(1_000_000).decode("utf-8", "surrogateescape").split("\n")
+    except FileNotFoundError:
+        return ()
+    patterns = []
+    syntax = "regexp"
+    for line in lines:
+        line = line.rstrip()
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("syntax:"):
+            syntax = line.partition(":")[2].strip()
+            continue
+        if "#" in line or re.match(r"[a-z]+:", line) or syntax not in _SYNTAXES:
+            return None
+        pattern = _SYNTAXES[syntax](line)
+        try:
+            patterns.append(re.compile(pattern or "", re.DOTALL if syntax == "glob" else 0))
+        except re.error:
+            return None
+        if pattern is None:
+            return None
+    return tuple(patterns)
+
+
+def _from_regexp(line: str) -> str | None:
+    if "(" in line or not line.isascii() or sum(line.count(sign) for sign in _QUANTIFIED) > _MOST_QUANTIFIED:
+        return None
+    return line[1:] if line.startswith("^") else f".*{line}"
+
+
+def _from_glob(line: str) -> str | None:
+    if not re.fullmatch(r"[\w ./~*?+@%=,-]+", line, re.ASCII) or "**" in line or line.count("*") > _MOST_QUANTIFIED:
+        return None
+    glob = re.escape(line).replace(r"\*", "[^/]*").replace(r"\?", ".")
+    return f"(?:|.*/){glob}(?:/|$)"
+
+
+_SYNTAXES = {"regexp": _from_regexp, "re": _from_regexp, "glob": _from_glob}
+
+
+def _is_ignored(path: str, ignores: Sequence[re.Pattern[str]]) -> bool:
+    """Tell whether a pattern matches *path*, or a folder that it lies in."""
+    while path:
+        if any(pattern.match(path) for pattern in ignores):
+            return True
+        path = path.rpartition("/")[0]
+    return False

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     # Loaded when something is run: listing records has to be instant.
     from sumatra.runs import Done, Request
     from sumatra.runs.draft import Draft
+    from sumatra.runs.repeating import Plan, Repeated
     from sumatra.runs.workshop import Workshop
 
 __all__ = ["Project", "init_project", "load_project", "load_simulation_project"]
@@ -336,6 +337,24 @@ class Project:
         if done.saved:
             self._take_in()
         return done
+
+    def plan_repeat(self, label: str) -> "Plan":
+        """Return how the record *label* would be repeated; raises `ProjectError` where it can't be."""
+        from sumatra.runs.repeating import plan
+
+        return plan(self.get_record(label), self._workshop())
+
+    def repeat(self, plan: "Plan", *, label: str | None = None, keep: bool = False) -> "Repeated":
+        """Repeat what *plan* says, apart from the user's files, and compare the results.
+
+        The new record, called *label*, says what came of it.  The new results are kept if they differ, or on *keep*.
+        """
+        from sumatra.runs.repeating import repeat
+
+        found = repeat(plan, self._workshop(), label=label, keep=keep)
+        if found.done.saved:
+            self.add_comment(found.done.record.label, found.sentence)
+        return found
 
     def request(
         self, words: Sequence[str], *, whole: bool = False, executable: str | None = None, main_file: str | None = None,

@@ -28,6 +28,7 @@ BACKENDS = {
     "run": Backend(".run", "run a program and keep it on record"),
     "list": Backend(".list", "list records, or search them"),
     "view": Backend(".view", "show one record in full"),
+    "repeat": Backend(".repeat", "run something again as it was, and compare the results"),
     "diff": Backend(".diff", "tell in what runs differ"),
     "checkout": Backend(".checkout", "bring back the code of a run in a new folder"),
     "verify": Backend(".verify", "check that the files of records are as they were"),

@@ -62,6 +62,7 @@ class Request:
     began: float | None = None  #: when smt was started, by the monotonic clock
     version: str | None = None  #: of the code, where not the current one is to be run
     keep: bool = False  #: the folder in which another version was built
+    again: Record | None = None  #: the run that is to be repeated, with its own code
 
 
 @fact
@@ -112,6 +113,7 @@ def execute(request: Request, workshop: Workshop) -> Done:
     Raises a `SumatraError` only if the program was not started; from then on troubles are findings in the record.
     """
     began = request.began or monotonic()
+    here = os.getcwd()
     now = datetime.now().astimezone()
     folder: RunFolder | None = None
     observing: Observing | None = None
@@ -126,7 +128,7 @@ def execute(request: Request, workshop: Workshop) -> Done:
             comparison = Comparison(data, os.path.dirname(folder.path), os.environ.get("SMT_LABEL"))
             observing = Observing(folder, workshop.settings.trace, comparison)
             around = looking.found()
-        if request.version is not None:
+        if request.version is not None or request.again is not None:
             elsewhere, around = _elsewhere(request, workshop, folder.label, around)
         words = _understand(request, workshop, folder, around)
         for warning in words.meaning.warnings:
@@ -169,7 +171,7 @@ def execute(request: Request, workshop: Workshop) -> Done:
         raise
     finally:
         if elsewhere is not None:
-            os.chdir(around.folder)
+            os.chdir(here)
     try:
         return _collect(request, workshop, folder, shadow, ended, data, around, elsewhere)
     finally:
@@ -179,14 +181,22 @@ def execute(request: Request, workshop: Workshop) -> Done:
 
 def _elsewhere(request: Request, workshop: Workshop, label: str, around: _Around) -> tuple[Elsewhere, _Around]:
     """Build the version that *request* asks for, go there, and return what is around us then."""
-    from sumatra.runs.elsewhere import build
+    from sumatra.runs.elsewhere import build, build_again
 
-    folder = os.path.join(workshop.folder, "work", file_name(label))
-    elsewhere = build(request.version or "", around.folder, folder, workshop.objects)
+    work = os.path.join(workshop.folder, "work")
+    folder = os.path.join(work, file_name(label))
+    if request.again is not None:
+        elsewhere = build_again(request.again, folder, workshop.objects, workshop.root, work)
+        around = around._replace(folder=request.again.working_directory)
+    else:
+        elsewhere = build(request.version or "", around.folder, folder, workshop.objects)
     os.chdir(elsewhere.inside(around.folder))
     environment = {**around.environment, "PWD": os.getcwd()}
     executable, main_file = programs.describe([*request.program, *request.arguments], os.getcwd(), environment)
-    found = replace(around.code, version=elsewhere.version, diff="", changes=(), findings=())
+    found = replace(around.code, version=elsewhere.version, diff="", changes=(), findings=(), copy=elsewhere.copy)
+    if request.again is not None:
+        first = request.again
+        found = replace(found, repository=first.repository, diff=first.diff, changes=first.changes)
     return elsewhere, around._replace(
         environment=environment, executable=executable, main_file=request.main_file or main_file, code=found
     )

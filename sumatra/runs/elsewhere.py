@@ -12,23 +12,28 @@ from contextlib import suppress
 
 from sumatra import versioncontrol
 from sumatra.capture.observation import Observed
-from sumatra.errors import UsageError, VersionControlError
-from sumatra.files import ContentStore, digest_file
-from sumatra.records import Finding
+from sumatra.errors import ProjectError, UsageError, VersionControlError
+from sumatra.files import ContentStore, digest_file, write_atomically
+from sumatra.records import Finding, Record
 from sumatra.versioncontrol import WorkingCopy
 
-__all__ = ["Elsewhere", "build"]
+__all__ = ["Elsewhere", "build", "build_again", "has_own_parameters", "is_own_copy"]
 
 
 class Elsewhere:
-    """The folder of ours in which a version stands in for the working tree of *copy*."""
+    """The folder of ours, *folder*, in which another state of the code stands in for the working tree at *root*.
 
-    def __init__(self, copy: WorkingCopy, folder: str) -> None:
+    *copy* is its working copy, where it has one.  If it is *apart*, nothing that is written in here is moved: a
+    repetition leaves the results of the first run alone.
+    """
+
+    def __init__(self, root: str, folder: str, copy: WorkingCopy | None, *, apart: bool = False) -> None:
         self.copy = copy
         self.folder = os.path.realpath(folder)
-        self.version = ""
-        self._root = os.path.realpath(copy.root)
-        self._tracked = _files_now(copy)
+        self.version: str | None = None
+        self.apart = apart
+        self._root = os.path.realpath(root)
+        self._tracked = _files_now(copy) if copy else frozenset()
 
     def inside(self, path: str) -> str:
         """Return the path in here that corresponds to *path* (absolute) in the working tree; others stay."""
@@ -38,9 +43,13 @@ class Elsewhere:
         """Return the path in the working tree that corresponds to *path* (absolute) in here; others stay."""
         return _moved(path, self.folder, self._root)
 
-    def link_the_rest(self) -> None:
-        """Link into here what version control doesn't know: as a whole folder, where nothing in it is code."""
-        folders = {part for path in self._tracked for part in _above(path)}
+    def link_the_rest(self, without: frozenset[str] = frozenset()) -> None:
+        """Link into here what version control doesn't know: as a whole folder, where nothing in it is code.
+
+        Files that *without* names (absolute, in the working tree) aren't linked; their folders are made.
+        """
+        left_out = {path[len(self._root) + 1:] for path in without if path.startswith(self._root + "/")}
+        folders = {part for path in (*self._tracked, *left_out) for part in _above(path)}
         waiting = [""]
         while waiting:
             below = waiting.pop()
@@ -48,10 +57,12 @@ class Elsewhere:
                 for entry in entries:
                     path = os.path.join(below, entry.name)
                     target = os.path.join(self.folder, path)
-                    if path in self._tracked or entry.name in (".smt", *versioncontrol.MARKERS):
+                    if path in self._tracked or path in left_out or entry.name in (".smt", *versioncontrol.MARKERS):
                         continue
                     is_folder = entry.is_dir(follow_symlinks=False)
                     if is_folder and (path in folders or os.path.isdir(target)):
+                        if any(left.startswith(f"{path}/") for left in left_out):
+                            os.makedirs(target, exist_ok=True)
                         waiting.append(path)
                     elif not os.path.lexists(target):
                         os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -68,6 +79,8 @@ class Elsewhere:
             if not file.written or not self.holds(file.path) or "__pycache__" in file.path.split("/"):
                 continue
             target = self.outside(file.path)
+            if self.apart:
+                continue
             if os.path.relpath(target, self._root) in self._tracked:
                 digest = digest_file(file.path).digest
                 if digest is not None:
@@ -117,7 +130,7 @@ def build(name: str, here: str, folder: str, objects: ContentStore) -> Elsewhere
     if copy is None:
         raise UsageError(f"version {name} can't be run: {here} isn't under version control")
     version = copy.resolve(name)
-    found = Elsewhere(copy, folder)
+    found = Elsewhere(copy.root, folder, copy)
     found.version = version
     try:
         copy.export(version, (), found.folder, objects.get)
@@ -128,6 +141,53 @@ def build(name: str, here: str, folder: str, objects: ContentStore) -> Elsewhere
         found.remove()
         raise
     return found
+
+
+def build_again(record: Record, folder: str, objects: ContentStore, near: str, work: str) -> Elsewhere:
+    """Return the code of *record*, uncommitted changes included, built in *folder*, which is new.
+
+    What the first run wrote isn't in it.  *near* is the project's folder.  Raises `ProjectError` where the code isn't
+    to be had, or the run's folder isn't there any more.
+    """
+    from sumatra.runs.rebuilding import rebuild
+
+    root = record.repository.root if record.repository and record.repository.root else record.working_directory
+    if not os.path.isdir(root):
+        raise ProjectError(f"{root}, in which {record.label} was run, isn't there", "put it back, or link it")
+    copy = versioncontrol.find(root) if record.repository else None
+    found = Elsewhere(root, folder, copy, apart=True)
+    found.version = record.version
+    try:
+        rebuild(record, found.folder, objects, near, work)
+        store = str(record.datastore.options.get("root", "")) if record.datastore else ""
+        written = {os.path.realpath(os.path.join(store, key.path)) for key in record.output_data}
+        read = {os.path.realpath(key.path) for key in record.input_data}
+        found.link_the_rest(frozenset(written - read))
+        os.makedirs(found.inside(record.working_directory), exist_ok=True)
+        if has_own_parameters(record):
+            _put(found.inside(record.parameters.path or ""), record.parameters.content)
+    except BaseException:
+        found.remove()
+        raise
+    return found
+
+
+def has_own_parameters(record: Record) -> bool:
+    """Tell whether the program got a copy of its parameter file, in which values were changed."""
+    return record.parameters.path is not None and any(map(is_own_copy, record.command))
+
+
+def is_own_copy(word: str) -> bool:
+    """Tell whether *word* of a command is such a copy, which lay in the run's folder."""
+    return "/.smt/runs/" in word and "/parameters/" in word
+
+
+def _put(path: str, content: str) -> None:
+    """Write a file in the place of what may be a link to the user's own."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write_atomically(path, content.encode("utf-8", "surrogateescape"))
 
 
 def _files_now(copy: WorkingCopy) -> frozenset[str]:

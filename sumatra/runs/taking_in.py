@@ -82,7 +82,10 @@ def _collected(record: Record, folder: RunFolder, workshop: Workshop) -> Record:
     with suppress(VersionControlError):
         copy = find(record.repository.root) if record.repository and record.repository.root else None
     work = os.path.join(workshop.folder, "work", os.path.basename(folder.path))
-    elsewhere = Elsewhere(copy, work) if copy is not None and os.path.isdir(work) else None
+    elsewhere = None
+    if os.path.isdir(work):
+        root = copy.root if copy is not None else record.working_directory
+        elsewhere = Elsewhere(root, work, copy, apart=record.repeats is not None)
     evidence = Evidence(
         observed=observed, before=folder.read_before(), is_late=True, environment=record.environment, copy=copy,
         elsewhere=elsewhere,

@@ -55,7 +55,8 @@ def with_observed(
         record,
         input_data=(*others, *keys),
         output_data=(
-            *record.output_data, *output_keys(written, data, observed.method, workshop.progress)
+            *record.output_data,
+            *output_keys(written, data, observed.method, workshop.progress, _where(evidence.elsewhere)),
         ),
         deleted_data=tuple(deleted_keys(touched.deleted, data, observed.method)),
         receipt=(*record.receipt, *observed.findings, *many_read, *many_written, *getattr(ignored, "findings", ())),
@@ -223,18 +224,32 @@ def _input_key(file: FileAccess, key: DataKey, store: DataStore, method: str, *,
     )
 
 
-def output_keys(files: Sequence[FileAccess], store: DataStore, method: str, progress: Progress) -> list[DataKey]:
-    """Return the keys of *files* that were written, hashed now."""
+def output_keys(
+    files: Sequence[FileAccess], store: DataStore, method: str, progress: Progress, where: Callable[[str], str]
+) -> list[DataKey]:
+    """Return the keys of *files* that were written, hashed now; *where* tells where each of them lies."""
     root = os.path.realpath(store.root).rstrip("/") + "/"
-    paths = [os.path.join(store.root, file.path[len(root):]) if file.path.startswith(root) else file.path
-             for file in files]
+    paths = [where(file.path) for file in files]
     if not paths:
         return []
     keys = store.generate_keys(paths, seen=method, progress=progress(size_of("/", paths)))
     return [
-        replace(key, by=_by(file.writers), renamed_from=file.renamed_from)
+        replace(
+            key, path=file.path.removeprefix(root), by=_by(file.writers),
+            renamed_from=file.renamed_from,
+        )
         for key, file in zip(keys, files, strict=True)
     ]
+
+
+def _where(elsewhere: Elsewhere | None) -> Callable[[str], str]:
+    """Return what tells where an output lies: a repetition leaves it in the folder that was built for it."""
+
+    def where(path: str) -> str:
+        inside = elsewhere.inside(path) if elsewhere is not None and elsewhere.apart else path
+        return inside if os.path.lexists(inside) else path
+
+    return where
 
 
 def deleted_keys(files: Iterable[FileAccess], store: DataStore, method: str) -> list[DataKey]:

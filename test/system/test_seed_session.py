@@ -32,6 +32,8 @@ def test_the_session_of_2010_works_word_for_word(repository, smt):
     smaller = smt("run", "--reason=test effect of a smaller time constant", "default.param", "tau_m=10.0")
     assert smaller.out == "tau_m = 10.0\n"
 
+    repeated = smt("repeat", listed[0])
+    assert repeated.status == 0 and repeated.out.splitlines()[-1] == "The simulation results match."
     haggling = smt("view", "haggling").out
     assert reason in haggling and "apparently, it is worth NaN shekels." in haggling and "Figure 6" in haggling
     assert "Eureka! Nobel prize here we come." in smt("view", listed[0]).out

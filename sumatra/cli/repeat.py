@@ -1,0 +1,131 @@
+"""Run something again as it was, and tell whether the results are the same.
+
+    smt repeat LABEL
+    smt repeat last --times 5        (is it deterministic?)
+    smt repeat LABEL LABEL --dry-run (tell what would be done, and what stands in its way)
+    smt repeat --tag "Figure 6"
+
+The code of the run, uncommitted changes included, is put together in a folder of its own, and the command is run in
+there: your files and the results of the first run stay as they are. Inputs are checked first. Results that differ are
+kept in that folder. The exit status is 0 if all results match, 1 if any differs, 3 if a run can't be repeated.
+"""
+
+import argparse
+import json
+import os
+from typing import Any
+
+from sumatra.cli.terminal import parse_anywhere, project_here, say
+from sumatra.errors import UsageError
+from sumatra.formatting.escape import visible
+from sumatra.runs.repeating import SAME, Plan, Repeated
+
+parse = parse_anywhere
+
+_MOST = 10
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare labels and options."""
+    add = parser.add_argument
+    add("labels", nargs="*", metavar="LABEL", default=[], help="the records to repeat (default: the last)")
+    add("-l", "--label", dest="new_label", metavar="LABEL", help="label of the new record (default: the time)")
+    add("-t", "--tag", help="repeat all records that have this tag")
+    add("--last", action="store_true", help="repeat the last run")
+    add("--times", type=int, default=1, metavar="N", help="repeat each of them N times, and tell how many match")
+    add("--dry-run", action="store_true", help="run nothing: tell what would be done and what stands in its way")
+    add("--keep", action="store_true", help="keep the folder with the new results even if they match")
+    add("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Repeat, and end with 1 where results differ."""
+    project = project_here()
+    labels = [project.get_record(label).label for label in args.labels]
+    if args.tag:
+        tagged = [record.label for record in project.find_records(tags=args.tag)]
+        if not tagged:
+            raise UsageError(f"no record has the tag {args.tag!r}", "see them: smt list -l")
+        labels += tagged
+    if args.last or not labels:
+        labels.append(project.get_record("last").label)
+    if args.times < 1:
+        raise UsageError(f"{args.times} times can't be done", "take 1 or more")
+    if args.new_label and len(labels) * args.times > 1:
+        raise UsageError("there would be several records with one label", "leave --label out")
+    plans = [project.plan_repeat(label) for label in labels]
+    if args.dry_run:
+        _print_plans(plans, args.json)
+        return 0
+    told: list[dict[str, Any]] = []
+    match = True
+    for plan in plans:
+        for note in plan.notes:
+            say(f"{plan.record.label}: {note}")
+        results = [project.repeat(plan, label=args.new_label, keep=args.keep) for _ in range(args.times)]
+        match = match and all(result.match for result in results)
+        told.append(_as_json(plan, results))
+        if not args.json:
+            _print(plan, results, several=len(plans) > 1)
+    if args.json:
+        print(json.dumps(told, indent=2))
+    return int(not match)
+
+
+def _print_plans(plans: list[Plan], as_json: bool) -> None:
+    if as_json:
+        told = [
+            {"label": plan.record.label, "command": plan.command, "version": plan.record.version, "notes": plan.notes}
+            for plan in plans
+        ]
+        print(json.dumps(told, indent=2))
+        return
+    for plan in plans:
+        record = plan.record
+        print(f"{visible(record.label)}: {visible(' '.join(plan.command))}")
+        changes = f" with {len(record.changes)} changed files" if record.changes else ""
+        print(f"  code     {record.version or 'the files that were kept'}{changes}")
+        print(f"  inputs   {len(record.input_data) - len(plan.inputs)} of {len(record.input_data)} are as they were")
+        for note in plan.notes:
+            print(f"  !        {visible(note)}")
+
+
+def _print(plan: Plan, results: list[Repeated], *, several: bool) -> None:
+    for result in results:
+        condition = " (the inputs are not those of then, see above)" if plan.inputs else ""
+        head = f"{visible(plan.record.label)}: " if several else ""
+        print(f"{head}{result.sentence}{condition}")
+        if result.match:
+            continue
+        odd = [(path, verdict) for path, verdict in result.outputs.items() if verdict not in SAME]
+        for path, verdict in odd[:_MOST]:
+            print(f"  {verdict:<12} {visible(os.path.relpath(path))}")
+        if len(odd) > _MOST:
+            print(f"  … and {len(odd) - _MOST} more: smt diff {plan.record.label} {result.done.record.label}")
+        for cause in result.causes[:_MOST]:
+            change = f"{_brief(cause.one)} -> {_brief(cause.other)}"
+            print(f"  could explain it: {cause.kind} {visible(cause.name)}: {change}")
+        if result.folder:
+            print(f"  the new results are in {visible(os.path.relpath(result.folder))}")
+    if len(results) > 1:
+        good = sum(result.match for result in results)
+        print(f"{visible(plan.record.label)}: {good} of {len(results)} identical")
+
+
+def _brief(value: str | None) -> str:
+    return "none" if value is None else visible(value[:60])
+
+
+def _as_json(plan: Plan, results: list[Repeated]) -> dict[str, Any]:
+    return {
+        "label": plan.record.label,
+        "conditional": bool(plan.inputs),
+        "notes": list(plan.notes),
+        "repeats": [
+            {
+                "label": result.done.record.label, "match": result.match, "outputs": dict(result.outputs),
+                "folder": result.folder,
+            }
+            for result in results
+        ],
+    }

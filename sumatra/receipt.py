@@ -195,6 +195,11 @@ CODES: Mapping[str, Kind] = {
         "Results may be among what counts as code.",
         "add the folder of results to .gitignore, or smt configure --datapath=FOLDER",
     ),
+    "mechanisms-outdated": Kind(
+        "NEURON ran compiled mechanisms whose sources aren't any more as they were when they were compiled.",
+        "Compiled anew from the sources in the record, the mechanisms may do otherwise.",
+        "nrnivmodl, then run it again",
+    ),
     "no-commit": Kind(
         "The repository has no commit yet; all its files are kept as changes.",
         "There is no version to go back to; the code is in this project's .smt folder alone.",

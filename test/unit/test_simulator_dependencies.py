@@ -89,6 +89,7 @@ def test_compiled_mechanisms_are_told_with_the_files_that_they_were_compiled_fro
     assert found.accounted == frozenset(), "the library stays an input, so that it has a digest"
 
 
+@pytest.mark.provokes("mechanisms-outdated")
 def test_mechanisms_that_were_compiled_from_something_else_are_told(mechanisms, run, files):
     files(**{"mod/leak.mod": CHANNEL.replace(".001", ".002")})
     os.utime(mechanisms)  # newer than its source, and yet of another content

@@ -61,9 +61,9 @@ class Change:
     """One uncommitted change, by content.
 
     *kind* is ``modified``, ``added``, ``deleted``, ``untracked`` or ``code``, the last being a file of code kept
-    where there is no version control.  *digest* names the content in the project's content store, and for a symbolic
-    link that content is the text of the link; it is None for a deleted file and for one that was not kept (*size* then
-    says how large it was).
+    where there is no version control.  *digest* names the content in the project's content store; for a symbolic link
+    that content is the text of the link, and for a submodule the version that it was at.  It is None for a deleted
+    file and for one that was not kept (*size* then says how large it was).
     """
 
     path: str  #: relative to the root of the working copy, with ``/``

@@ -200,7 +200,8 @@ def _keep(
             if mode is None:
                 continue
             if mode == "160000":  # a submodule at another commit; what was changed in it comes by itself
-                kept.append(Change(change.path, change.kind, mode))
+                commit = store.put(change.version.encode()) if change.version else None
+                kept.append(Change(change.path, change.kind, mode, commit))
             elif mode != "120000" and looks_secret(change.path):
                 secret.append(change.path)
                 kept.append(Change(change.path, change.kind, mode, None, facts.st_size))

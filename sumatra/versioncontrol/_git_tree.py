@@ -76,13 +76,12 @@ def _present(git: Git, entries: list[_Entry]) -> tuple[list[_Entry], list[str]]:
     promised = any(key.startswith("remote.") and key.endswith(".promisor") for key in git.settings)
     if not (promised or "extensions.partialclone" in git.settings):
         return entries, []
-    question = "".join(f"{entry.name}\n" for entry in entries).encode()
-    lines = git.say("cat-file", "--batch-check=%(objectname)", stdin=question).splitlines()
-    if len(lines) != len(entries):
-        raise VersionControlError(f"git can't say what of a version is in {git.root}", "git fsck may say more")
-    there = [entry for entry, line in zip(entries, lines, strict=True) if not line.endswith(b" missing")]
-    absent = [entry.path for entry, line in zip(entries, lines, strict=True) if line.endswith(b" missing")]
-    return there, absent
+    wanted = {entry.name.encode() for entry in entries}
+    # To be asked for an object that isn't here, git (before 2.45) takes for an order to fetch it, so all are listed.
+    with git.listen("cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname)") as answer:
+        present = {line.rstrip(b"\n").decode() for line in answer if line.rstrip(b"\n") in wanted}
+    absent = [entry.path for entry in entries if entry.name not in present]
+    return [entry for entry in entries if entry.name in present], absent
 
 
 def _kept_by_lfs(git: Git, entries: list[_Entry], prefix: str, notes: list[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from sumatra.records import Repository
 from sumatra.versioncontrol import _mercurial_config
 from sumatra.versioncontrol._export import Tree, TreeFile
 from sumatra.versioncontrol._mercurial_dirstate import Parents, read_certain, read_parents
-from sumatra.versioncontrol._mercurial_program import Hg, Reply, find_hg
+from sumatra.versioncontrol._mercurial_program import NO_SUBREPOS, Hg, Reply, find_hg
 from sumatra.versioncontrol._text import listing, printable
 from sumatra.versioncontrol._urls import scrub
 from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy
@@ -37,7 +37,6 @@ _PLAIN = frozenset({
     "persistent-nodemap", "relshared", "revlog-compression-zstd", "revlogv1", "share-safe", "shared", "sparserevlog",
     "store", "treemanifest",
 })
-_NO_SUBREPOS = "subrepos not enabled"
 _FULL = r"[0-9a-f]{40}"
 _ANCESTOR = r"((?:\^[12]?|~\d{1,6})*)$"  # what may follow a name: its first or second parent, its n-th ancestor
 
@@ -392,7 +391,7 @@ class MercurialWorkingCopy(WorkingCopy):
 
     def _patch(self, *words: str) -> str:
         reply = self._hg.ask("diff", "--git", "--nodates", *words, most=_MOST_DIFF)
-        if reply.status != 0 and reply.whole and _NO_SUBREPOS not in reply.complaint:
+        if reply.status != 0 and reply.whole and NO_SUBREPOS not in reply.complaint:
             raise self._hg.trouble(reply)
         patch = reply.output.decode("utf-8", "replace")
         return patch if reply.whole else patch + "\n[cut here: the patch is too long]\n"
@@ -428,8 +427,11 @@ class MercurialWorkingCopy(WorkingCopy):
             yield pieces
             for _ in pieces:  # what the caller didn't want to have
                 pass
-        if next(expected, None) is not None:
+        rest = list(expected)
+        if len(rest) > 1:
             raise VersionControlError(f"hg doesn't tell all files of version {version} of {self.root}", "hg verify")
+        for path in rest:  # it keeps the last for itself, where it stops before sub-repositories
+            yield (self._hg.say("cat", "-r", version, "--", b"path:" + path),)
 
     def _current(self) -> str:
         first = self._parents().first

@@ -230,6 +230,9 @@ def _from_regexp(line: str) -> str | None:
 def _from_glob(line: str) -> str | None:
     if not re.fullmatch(r"[\w ./~*?+@%=,-]+", line, re.ASCII) or "**" in line or line.count("*") > _MOST_QUANTIFIED:
         return None
+    line = line.removesuffix("/")
+    if os.path.normpath(line) != line or line.startswith("/"):
+        return None
     glob = re.escape(line).replace(r"\*", "[^/]*").replace(r"\?", ".")
     return f"(?:|.*/){glob}(?:/|$)"
 

@@ -22,7 +22,7 @@ from sumatra.errors import VersionControlError
 from sumatra.versioncontrol._text import printable
 from sumatra.versioncontrol._urls import scrub_text
 
-__all__ = ["Hg", "Reply", "find_hg"]
+__all__ = ["NO_SUBREPOS", "Hg", "Reply", "find_hg"]
 
 _GUARD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_mercurial_guard.py")
 _IDLE = 2.0  # seconds
@@ -33,16 +33,16 @@ _PIECE = 1 << 18  # bytes
 _SETTINGS = (
     f"extensions.sumatra_guard={_GUARD}",
     "subrepos.allowed=false",
-    "ui.archivemeta=false",
     "ui.interactive=false",
     "ui.merge=internal:fail",
     "ui.paginate=false",
     "ui.portablefilenames=ignore",
     "ui.timeout=0",
     "ui.verbose=false",
-    "devel.debug.subrepo=false",
     "diff.git=true",
     "lfs.url=null://",
+    "storage.dirstate-v2.slow-path=allow",
+    "storage.revlog.persistent-nodemap.slow-path=allow",
     "worker.enabled=false",
 )
 
@@ -50,6 +50,10 @@ _SETTINGS = (
 _NEEDED = {
     "exp-sparse": "sparse", "narrowhg-experimental": "narrow", "largefiles": "largefiles", "lfs": "lfs",
 }
+
+
+#: What hg says when it has done all but what is in sub-repositories.
+NO_SUBREPOS = "subrepos not enabled"
 
 
 class Reply(NamedTuple):
@@ -117,7 +121,10 @@ class Hg:
         return reply.output
 
     def pieces(self, *words: str | bytes) -> Iterator[bytes]:
-        """Yield what hg prints, piece by piece; raises `VersionControlError` at the end if it fails."""
+        """Yield what hg prints, piece by piece; raises `VersionControlError` at the end if it fails.
+
+        That it may not enter sub-repositories is no failure: it comes to them last.
+        """
         with self._lock:
             server = self._start()
             finished = False
@@ -128,7 +135,7 @@ class Hg:
                 if not finished:
                     self.stop()
             self._rest()
-            if server.status != 0:
+            if server.status != 0 and NO_SUBREPOS not in server.complaint:
                 raise self.trouble(Reply(server.status, b"", server.complaint))
 
     def trouble(self, reply: Reply) -> VersionControlError:

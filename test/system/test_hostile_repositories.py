@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from sumatra.errors import VersionControlError
+from sumatra.testing.workingcopies import files_below, kept_changes, no_content
 from sumatra.versioncontrol import _git_program, find
 from sumatra.versioncontrol._git import GitWorkingCopy
 
@@ -67,6 +68,24 @@ def disturb(folder: Path) -> None:
     os.utime(folder / "data.txt", (1_000_000_000, 1_000_000_000))
 
 
+#: What can be done with versions; `folder.parent` is there to be written to.
+DEEDS_WITH_VERSIONS: list[Callable[[GitWorkingCopy], object]] = [
+    lambda copy: [copy.resolve(name) for name in ("HEAD", "main", "HEAD~0", copy.version() or "")],
+    lambda copy: (copy.revision(), copy.revision("HEAD")),
+    lambda copy: copy.difference("HEAD", "HEAD"),
+    lambda copy: copy.difference("HEAD~1", "HEAD"),
+    lambda copy: (copy.is_pushed(), copy.is_pushed("HEAD")),
+    lambda copy: copy.export("HEAD", [], beside(copy, "built"), no_content),
+    lambda copy: copy.export("HEAD", kept_changes(copy)[0], beside(copy, "built with changes"), kept_changes(copy)[1]),
+    lambda copy: copy.bundle("HEAD", beside(copy, "bundle")),
+    lambda copy: copy.unbundle(beside(copy, "bundle"), copy.version() or "", beside(copy, "restored")),
+]
+
+
+def beside(copy: GitWorkingCopy, name: str) -> str:
+    return os.path.join(os.path.dirname(copy.root), name)
+
+
 def look_at_everything(folder: Path) -> None:
     """Do all that a working copy can do."""
     with contextlib.suppress(VersionControlError):
@@ -79,6 +98,7 @@ def look_at_everything(folder: Path) -> None:
         lambda: GitWorkingCopy.checkout(f"file://{folder}", str(folder.parent / "copied too")),
     ]
     if copy:
+        deeds += [lambda deed=deed: deed(copy) for deed in DEEDS_WITH_VERSIONS]
         deeds += [
             copy.repository, copy.status, lambda: copy.status(untracked=False), copy.diff, copy.user, copy.has_changed,
             copy.version, copy.changed_paths,
@@ -247,6 +267,32 @@ def signature_checker(folder: Path, command: Path) -> tuple[Path, list[str]]:
     return repository, ["log", "-1"]
 
 
+def with_submodule(folder: Path, inner: Path) -> Path:
+    outer = make(folder / "outer")
+    git(outer, "submodule", "--quiet", "add", str(inner), "lib")
+    git(outer, "commit", "--quiet", "-m", "lib")
+    disturb(outer / "lib")
+    return outer
+
+
+@attack
+def submodule_that_is_not_checked_out_with_a_monitor(folder: Path, command: Path) -> tuple[Path, list[str]]:
+    outer = with_submodule(folder, make(folder / "r"))
+    git(outer, "submodule", "--quiet", "deinit", "--force", "lib")
+    settings(outer / ".git" / "modules" / "lib", core__fsmonitor=command, core__bare="false")
+    return outer, ["--git-dir=.git/modules/lib", "--work-tree=lib", "status"]
+
+
+@attack
+def filter_for_attributes_of_the_version(folder: Path, command: Path) -> tuple[Path, list[str]]:
+    repository = make(folder / "r")
+    (repository / ".gitattributes").write_text("* filter=x\n")
+    git(repository, "add", ".gitattributes")
+    git(repository, "commit", "--quiet", "-m", "attributes")
+    settings(repository, filter__x__smudge=command, filter__x__required="true")
+    return repository, ["archive", "HEAD"]
+
+
 def incomplete(folder: Path, **values: object) -> Path:
     """Make a partial clone that lacks the contents of its files, and would have them fetched."""
     repository = make(folder / "r")
@@ -291,14 +337,6 @@ def partial_clone_with_a_rewritten_address(folder: Path, command: Path) -> tuple
     repository = incomplete(folder, remote__origin__url="https://example.org/x")
     git(repository, "config", f"url.ext::{command} .insteadOf", "https://")
     return repository, FETCH
-
-
-def with_submodule(folder: Path, inner: Path) -> Path:
-    outer = make(folder / "outer")
-    git(outer, "submodule", "--quiet", "add", str(inner), "lib")
-    git(outer, "commit", "--quiet", "-m", "lib")
-    disturb(outer / "lib")
-    return outer
 
 
 @attack
@@ -364,6 +402,17 @@ def test_nothing_that_the_repository_names_is_started(name: str, trap: Trap, tmp
     assert not trap.trace.exists(), trap.trace.read_text()
     git(repository, *words, check=False)
     assert trap.trace.exists(), "this attack has lost its teeth"
+
+
+def test_what_is_done_to_hostile_repositories_works_on_good_ones(tmp_path: Path) -> None:
+    """Else nothing would be tested: errors are passed over there."""
+    copy = GitWorkingCopy.create(str(make(tmp_path / "r")))
+    git(Path(copy.root), "commit", "--quiet", "--allow-empty", "-m", "second")
+    for deed in DEEDS_WITH_VERSIONS:
+        deed(copy)
+    assert files_below(tmp_path / "built")["main.py"][1] == b"print(1)\n"
+    assert files_below(tmp_path / "built with changes")["main.py"][1] == b"print(2)\n"
+    assert (tmp_path / "restored" / "main.py").read_text() == "print(1)\n"
 
 
 @pytest.mark.parametrize("lock", ["GIT_ALLOW_PROTOCOL", "GIT_NO_LAZY_FETCH"])

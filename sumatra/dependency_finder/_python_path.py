@@ -111,12 +111,12 @@ def _is_site(folder: str) -> bool:
 
 
 def _linked(site: str) -> Iterator[str]:
-    """Yield the folders that .pth files in *site* add; their lines of code are not run."""
+    """Yield the folders that .pth files in *site* add; their lines of code are no folders, and are not run."""
     for name in _names(site):
         if name.endswith((".pth", ".egg-link")):
             lines = os.fsdecode(head(os.path.join(site, name))).splitlines()[:_MOST_LINES]
             for line in map(str.strip, lines):
-                if line and "\0" not in line and not line.startswith(("#", "import ", "import\t")):
+                if line and "\0" not in line:
                     folder = os.path.realpath(os.path.join(site, line))
                     if os.path.isdir(folder):
                         yield folder

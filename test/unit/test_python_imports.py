@@ -182,6 +182,10 @@ def test_ways_to_import(text, module, told):
     assert set(told(text)) == ({module} if module else set())
 
 
+def test_what_python_warns_of_in_the_users_code_changes_nothing(told):
+    assert told("x = '\\d' is 1\nif TYPE_CHECKING:\n    import stubs\n") == {}
+
+
 def test_a_script_that_is_run_by_its_path_is_followed(told, files):
     files(**{"other/part.py": "import numpy\n"})
     assert set(told("import runpy\nrunpy.run_path('other/part.py')\n")) == {"other/part.py", "numpy"}

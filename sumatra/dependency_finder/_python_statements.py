@@ -7,12 +7,14 @@ import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from sumatra.dependency_finder._reading import pattern
+
 __all__ = ["Imported", "cells", "imports"]
 
 #: What a program does when these are raised inside ``try`` is part of its plan.
 _EXPECTED = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "AttributeError"})
 
-_LINE = re.compile(
+_LINE = pattern(
     r"^[ \t]*(?:from[ \t]+(\.*[\w.]*)[ \t]+import[ \t]+([\w*][\w \t,*]*|\([^)]{0,2000}\))"
     r"|import[ \t]+([\w][\w. \t,]*))",
     re.MULTILINE,
@@ -20,7 +22,7 @@ _LINE = re.compile(
 
 
 #: For a name with so many dots (bytes) Python's parser takes time that grows with their square.
-_ENDLESS = re.compile(rb"(?:\.[\s\\]{0,3}\w{1,50}[\s\\]{0,3}){500}")
+_ENDLESS = pattern(rb"(?:\.[\s\\]{0,3}\w{1,50}[\s\\]{0,3}){500}")
 
 
 class Imported(NamedTuple):

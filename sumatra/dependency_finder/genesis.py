@@ -3,7 +3,7 @@
 import os
 import re
 
-from sumatra.dependency_finder._reading import NOT_LOADED, Reader, found_file, head, main_of, own_code, plain
+from sumatra.dependency_finder._reading import NOT_LOADED, Reader, found_file, head, main_of, own_code, pattern, plain
 from sumatra.dependency_finder.base import Finder, Found, Run
 from sumatra.records import Dependency
 
@@ -12,9 +12,9 @@ __all__ = ["BACKEND", "GenesisFinder"]
 _MODULE = "genesis"
 
 #: A string stays, a comment goes; what begins ends at the latest with the text.
-_TOKENS = re.compile(r'("(?:[^"\\\n]|\\.)*"?)|//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?')
-_INCLUDE = re.compile(r'(?:^|[;{}])[ \t]*include[ \t]+"?([^\s";{}()]{1,500})"?', re.MULTILINE)
-_SIMPATH = re.compile(r"^[ \t]*setenv[ \t]+SIMPATH[ \t]+(.+)$", re.MULTILINE)
+_TOKENS = pattern(r'("(?:[^"\\\n]|\\.)*"?)|//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?')
+_INCLUDE = pattern(r'(?:^|[;{}])[ \t]*include[ \t]+"?([^\s";{}()]{1,500})"?', re.MULTILINE)
+_SIMPATH = pattern(r"^[ \t]*setenv[ \t]+SIMPATH[ \t]+(.+)$", re.MULTILINE)
 
 
 class GenesisFinder(Finder):

@@ -4,21 +4,31 @@ import os
 import re
 from collections.abc import Mapping
 
-from sumatra.dependency_finder._reading import NOT_FOUND, NOT_LOADED, Reader, found_file, head, main_of, own_code, plain
+from sumatra.dependency_finder._reading import (
+    NOT_FOUND,
+    NOT_LOADED,
+    Reader,
+    found_file,
+    head,
+    main_of,
+    own_code,
+    pattern,
+    plain,
+)
 from sumatra.dependency_finder.base import Finder, Found, Run
 from sumatra.records import Dependency
 
 __all__ = ["BACKEND", "JuliaFinder"]
 
 _MODULE = "julia"
-_PACKAGE = re.compile(r"^(.*/packages/(\w+)/\w{4,6})/")
-_COMPILED = re.compile(r"^.*/compiled/v[\d.]+/(\w+)/\w+\.(?:ji|so)$")
-_ITSELF = re.compile(r"^(.*)/(?:share/julia/|lib/julia/|lib/libjulia)")
-_TOKENS = re.compile(
+_PACKAGE = pattern(r"^(.*/packages/(\w+)/\w{4,6})/")
+_COMPILED = pattern(r"^.*/compiled/v[\d.]+/(\w+)/\w+\.(?:ji|so)$")
+_ITSELF = pattern(r"^(.*)/(?:share/julia/|lib/julia/|lib/libjulia)")
+_TOKENS = pattern(
     r'("""(?:[^"\\]|\\.|"(?!""))*(?:""")?|"(?:[^"\\]|\\.)*"?)|#=(?:[^=]|=(?!#))*(?:=#)?|#[^\n]*', re.DOTALL
 )
-_USING = re.compile(r"^[ \t]*(?:@\w+[ \t]+)?(?:using|import)[ \t]+([^\n]{1,2000})", re.MULTILINE)
-_INCLUDE = re.compile(r'\binclude\s*\(\s*"([^"\n]{1,1000})"\s*\)')
+_USING = pattern(r"^[ \t]*(?:@\w+[ \t]+)?(?:using|import)[ \t]+([^\n]{1,2000})", re.MULTILINE)
+_INCLUDE = pattern(r'\binclude\s*\(\s*"([^"\n]{1,1000})"\s*\)')
 
 #: Modules that are a part of Julia, whatever is installed.
 _OWN_MODULES = frozenset(

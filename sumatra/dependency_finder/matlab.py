@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from sumatra.dependency_finder._reading import NOT_FOUND, NOT_LOADED, Reader, head, main_of, own_code, plain
+from sumatra.dependency_finder._reading import NOT_FOUND, NOT_LOADED, Reader, head, main_of, own_code, pattern, plain
 from sumatra.dependency_finder.base import Finder, Found, Run
 from sumatra.records import Dependency
 
@@ -13,29 +13,29 @@ __all__ = ["BACKEND", "MatlabFinder"]
 _MODULE = "matlab"
 _SUFFIXES = (".m", ".mlx", ".mex", ".mexa64", ".mexw64", ".mexmaci64", ".mexmaca64", ".oct", ".p")
 
-_OCTAVE = re.compile(r"^(.*/octave)/(\d+\.\d+\.\d+[\w.~+-]*)/")
-_OCTAVE_PROGRAM = re.compile(r"/octave(?:-cli|-gui)?-(\d+\.\d+\.\d+[\w.~+-]*)$")
-_PACKAGE = re.compile(r"^(.*/octave(?:/api-[^/]+)?(?:/packages)?/([A-Za-z][\w.+]*(?:-[A-Za-z][\w.+]*)*)-(\d[\w.+~]*))/")
-_TOOLBOX = re.compile(r"^(.*?)/toolbox/([^/]+)/")
+_OCTAVE = pattern(r"^(.*/octave)/(\d+\.\d+\.\d+[\w.~+-]*)/")
+_OCTAVE_PROGRAM = pattern(r"/octave(?:-cli|-gui)?-(\d+\.\d+\.\d+[\w.~+-]*)$")
+_PACKAGE = pattern(r"^(.*/octave(?:/api-[^/]+)?(?:/packages)?/([A-Za-z][\w.+]*(?:-[A-Za-z][\w.+]*)*)-(\d[\w.+~]*))/")
+_TOOLBOX = pattern(r"^(.*?)/toolbox/([^/]+)/")
 
 #: The second line of ``Contents.m`` of a toolbox.
-_CONTENTS = re.compile(r"^%[ \t]*[Vv]ersion[ \t]+v?(\d[\w.]*)[ \t]*(\(R\d{4}[ab]\))?", re.MULTILINE)
+_CONTENTS = pattern(r"^%[ \t]*[Vv]ersion[ \t]+v?(\d[\w.]*)[ \t]*(\(R\d{4}[ab]\))?", re.MULTILINE)
 
 #: A string stays, a comment goes.  What begins a string ends it at the latest with the line.  A quote after a name, a
 #: number or a bracket transposes.
-_TOKENS = re.compile(
+_TOKENS = pattern(
     r"""("(?:[^"\\\n]|\\.)*"?|(?<![\w.)\]}'])'(?:[^'\n]|'')*'?)|(?:%|(?<!\w)#)[^\n]*|\.\.\.[^\n]*\n?""",
     re.MULTILINE,
 )
-_WORD = re.compile(r"(?<![\w.'\"/\\])[A-Za-z]\w{0,100}(?:\.[A-Za-z]\w{0,100}){0,5}")
-_QUOTED = re.compile(r"""["']([^"'\n]{1,1000})["']""")
-_ADDED = re.compile(r"""\baddpath\s*\(([^;\n]{1,2000})""")
-_ADDED_PLAINLY = re.compile(r"^[ \t]*addpath[ \t]+([^\s;,('\"=][^\s;,]{0,1000})", re.MULTILINE)
-_PKG = re.compile(
+_WORD = pattern(r"(?<![\w.'\"/\\])[A-Za-z]\w{0,100}(?:\.[A-Za-z]\w{0,100}){0,5}")
+_QUOTED = pattern(r"""["']([^"'\n]{1,1000})["']""")
+_ADDED = pattern(r"""\baddpath\s*\(([^;\n]{1,2000})""")
+_ADDED_PLAINLY = pattern(r"^[ \t]*addpath[ \t]+([^\s;,('\"=][^\s;,]{0,1000})", re.MULTILINE)
+_PKG = pattern(
     r"""(?:^|[;,])[ \t]*pkg[ \t]+load((?:[ \t]+(?!-)[\w-]+)+)|\bpkg\s*\(\s*["']load["']\s*,([^()]{1,1000})\)""",
     re.MULTILINE,
 )
-_RUN = re.compile(r"""\b(?:run|source)\s*\(?\s*["']([^"'\n]{1,1000})["']""")
+_RUN = pattern(r"""\b(?:run|source)\s*\(?\s*["']([^"'\n]{1,1000})["']""")
 
 _DEEPEST = 8  #: folders that ``genpath`` goes down
 _MOST_FOLDERS = 1000

@@ -12,6 +12,7 @@ from sumatra.dependency_finder._reading import (
     head,
     main_of,
     own_code,
+    pattern,
     plain,
     told_path,
 )
@@ -25,15 +26,15 @@ _SCRIPTS = (".hoc", ".oc", ".ses")
 _COMPILED = ("/libnrnmech.so", "/libnrnmech.dylib", "/nrnmech.dll", "/special")
 
 #: Where files of NEURON itself lie below its folder.
-_INSIDE = re.compile(r"^(.*?)/(?:share/nrn/|lib/(?:hoc/|libnrniv\.|python/neuron/)|(?:x86_64|aarch64)/lib/libnrniv\.)")
+_INSIDE = pattern(r"^(.*?)/(?:share/nrn/|lib/(?:hoc/|libnrniv\.|python/neuron/)|(?:x86_64|aarch64)/lib/libnrniv\.)")
 
 #: A string stays, a comment goes; what begins ends at the latest with the text.
-_TOKENS = re.compile(r'("(?:[^"\\\n]|\\.)*"?)|//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?')
-_LOAD = re.compile(r"""\b(?:load_file|xopen)\s*\(?\s*(?:\d\s*,\s*)?["']([^"'\n]{1,1000})["']""")
-_LOAD_COMPILED = re.compile(r"""\b(?:nrn_load_dll|load_mechanisms)\s*\(\s*["']([^"'\n]{1,1000})["']""")
+_TOKENS = pattern(r'("(?:[^"\\\n]|\\.)*"?)|//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?')
+_LOAD = pattern(r"""\b(?:load_file|xopen)\s*\(?\s*(?:\d\s*,\s*)?["']([^"'\n]{1,1000})["']""")
+_LOAD_COMPILED = pattern(r"""\b(?:nrn_load_dll|load_mechanisms)\s*\(\s*["']([^"'\n]{1,1000})["']""")
 
 #: The path of an NMODL file as what was compiled from it names it.
-_SOURCE = re.compile(rb"/[^\0\n\"]{1,1000}?\.mod(?=\0)")
+_SOURCE = pattern(rb"/[^\0\n\"]{1,1000}?\.mod(?=\0)")
 _LARGEST = 1 << 26  #: bytes of a compiled library that are looked through
 
 

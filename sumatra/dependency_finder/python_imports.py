@@ -12,15 +12,24 @@ from typing import NamedTuple
 
 from sumatra.dependency_finder import _python_path as search
 from sumatra.dependency_finder._python_statements import Imported, cells, imports
-from sumatra.dependency_finder._reading import NOT_FOUND, NOT_LOADED, Reader, head, is_below, main_of, told_path
+from sumatra.dependency_finder._reading import (
+    NOT_FOUND,
+    NOT_LOADED,
+    Reader,
+    head,
+    is_below,
+    main_of,
+    pattern,
+    told_path,
+)
 from sumatra.dependency_finder.base import Found, Run
 from sumatra.records import Dependency
 
 __all__ = ["foreseen"]
 
 _OPTIONAL = "optional"
-_EXTENSION = re.compile(r"\.(?:cpython|pypy|abi3|cp)[\w.-]*\.so$|\.so$")
-_VERSION = re.compile(rb"^__version__[^=\n]{0,80}=[ \t]{0,8}[\"']([\w.+!-]{1,80})[\"']", re.MULTILINE)
+_EXTENSION = pattern(r"\.(?:cpython|pypy|abi3|cp)[\w.-]*\.so$|\.so$")
+_VERSION = pattern(rb"^__version__[^=\n]{0,80}=[ \t]{0,8}[\"']([\w.+!-]{1,80})[\"']", re.MULTILINE)
 
 #: Where in a package its version may stand as text.
 _VERSION_FILES = ("__init__.py", "_version.py", "version.py", "__version__.py", "__about__.py")

@@ -13,6 +13,7 @@ from sumatra.dependency_finder._reading import (
     is_below,
     main_of,
     own_code,
+    pattern,
     plain,
     told_path,
 )
@@ -26,27 +27,27 @@ _MODULE = "r"
 _SCRIPTS = (".R", ".r", ".Rmd", ".rmd", ".qmd", ".Rnw")
 
 #: A string stays, a comment goes.  What begins a string ends it at the latest with the text.
-_TOKENS = re.compile(r"""("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|`[^`]*`?)|#[^\n]*""", re.DOTALL)
+_TOKENS = pattern(r"""("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|`[^`]*`?)|#[^\n]*""", re.DOTALL)
 _NAME = r"[A-Za-z][\w.]{0,200}"
-_LIBRARY = re.compile(
+_LIBRARY = pattern(
     rf"""\b(library|require|requireNamespace|loadNamespace|attachNamespace)\s*\(\s*(?:package\s*=\s*)?"""
     rf"""(?:["'`]({_NAME})["'`]|({_NAME}))\s*(,[^()]{{0,300}})?\)"""
 )
-_SEVERAL = re.compile(
+_SEVERAL = pattern(
     r"""\b(?:p_load|[lsv]apply\s*\(\s*c(?=[^()]*\([^()]*\)\s*,\s*(?:FUN\s*=\s*)?(?:library|require)\b))"""
     r"""\s*\(([^()]{0,5000})\)"""
 )
-_COLONS = re.compile(rf"(?<![\w.:])({_NAME}):::?[\w.`]")
-_SOURCE = re.compile(
+_COLONS = pattern(rf"(?<![\w.:])({_NAME}):::?[\w.`]")
+_SOURCE = pattern(
     r"""\b(?:sys\.)?source\s*\(\s*(?:file\s*=\s*)?"""
     r"""(?:["']([^"'\n]{1,1000})["']|(?:here::)?(?:here|file\.path)\s*\(([^()]{1,1000})\))"""
 )
-_CHUNK_BEGINS = re.compile(r"[ \t]*```+[ \t]*\{[rR]\b|<<.*>>=[ \t]*$")
-_CHUNK_ENDS = re.compile(r"[ \t]*```+[ \t]*$|@")
-_QUOTED = re.compile(r"""["']([^"'\n]{1,1000})["']""")
+_CHUNK_BEGINS = pattern(r"[ \t]*```+[ \t]*\{[rR]\b|<<.*>>=[ \t]*$")
+_CHUNK_ENDS = pattern(r"[ \t]*```+[ \t]*$|@")
+_QUOTED = pattern(r"""["']([^"'\n]{1,1000})["']""")
 
 #: What tells that a package was loaded, and not only looked at.
-_CODE = re.compile(r"/(?:R/[^/]+|libs/(?:[^/]+/)?[^/]+\.so|data/Rdata\.rd[bxs]|Meta/nsInfo\.rds)$")
+_CODE = pattern(r"/(?:R/[^/]+|libs/(?:[^/]+/)?[^/]+\.so|data/Rdata\.rd[bxs]|Meta/nsInfo\.rds)$")
 
 
 class RFinder(Finder):
@@ -306,7 +307,7 @@ def _asked_for(text: str) -> Iterator[str]:
             if found:
                 yield found[1]
     # In strings too there are colons, but nothing that is installed is called like what stands before them.
-    yield from _COLONS.findall(re.sub(_QUOTED, '""', text))
+    yield from _COLONS.findall(_QUOTED.sub('""', text))
 
 
 def _sourced(text: str) -> Iterator[str]:

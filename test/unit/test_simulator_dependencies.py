@@ -145,7 +145,7 @@ def test_a_python_script_of_neuron_is_read_for_hoc_too(files, run):
 
 def test_genesis_scripts_are_followed_through_simpath_with_versions_by_keyword(files, run):
     files(**{
-        "main.g": "//genesis\ninclude protodefs\nif (1)\n  include cell.g\nend\n/*\ninclude commented\n*/\nechoinclude no\n",
+        "main.g": "include protodefs\nif (1)\n  include cell.g\nend\n/*\ninclude commented\n*/\nechoinclude no\n",
         "protos/protodefs.g": "// $Id: protodefs.g,v 1.3 2005/07/01 10:05:03 ada Exp $\ninclude main.g\n",
         "cell.g": "include gone\n", ".simrc": "setenv SIMPATH . protos\n",
     })

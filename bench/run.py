@@ -2,7 +2,7 @@
 
     run.py [--quick] [--only NAME …] [--no-write]
 
-Names: start, list, run, output, at-once.
+Names: start, list, run, observing, output, at-once.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from observing import observing
 from paired import Pair, cost, paired
 from scene import PYTHON, SMT, filled, project, repository, without_outputs
 from table import Figure, page
@@ -142,6 +143,7 @@ PARTS: dict[str, Callable[[Path, bool], Iterator[Figure]]] = {
     "start": start,
     "list": listing,
     "run": recorded,
+    "observing": observing,
     "output": output,
     "at-once": at_once,
 }

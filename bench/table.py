@@ -23,7 +23,7 @@ class Figure(NamedTuple):
 
     @property
     def measured(self) -> str:
-        return f"{self.value:.{1 if self.unit == '×' else 0}f} {self.unit}"
+        return f"{self.value:.{(1 if self.value >= 2 else 2) if self.unit == '×' else 0}f} {self.unit}"
 
     @property
     def promised(self) -> str:

@@ -176,7 +176,7 @@ def _mechanisms(library: str, run: Run, *flags: str) -> tuple[list[Dependency], 
     if changed:
         what = changed[0] + (f" and {len(changed) - 1} more" if len(changed) > 1 else "")
         message = f"{told_path(library, run.root)} wasn't compiled from {what} as that is now"
-        findings.append(Finding("mechanisms-outdated", message, "compile them anew: nrnivmodl"))
+        findings.append(Finding("mechanisms-outdated", message, "nrnivmodl, and run it again"))
     return dependencies, findings
 
 

@@ -96,3 +96,18 @@ def test_a_helper_outside_version_control_is_a_dependency_of_the_run_and_an_inpu
     ]
     (key,) = [key for key in record["input_data"] if key["path"].endswith("tools.sh")]
     assert key["digest"]
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.provokes("mechanisms-outdated")
+def test_mechanisms_that_were_compiled_from_something_else_are_told_after_the_run(project, smt):
+    (project / "leak.mod").write_text("NEURON { SUFFIX leak }\nPARAMETER { g = .002 }\n")
+    (project / "x86_64").mkdir()
+    named = os.fsencode(os.path.realpath("leak.mod"))
+    (project / "x86_64" / "libnrnmech.so").write_bytes(
+        b"\x7fELF\0" + named + b"\0NEURON { SUFFIX leak }\nPARAMETER { g = .001 }\n\0"
+    )
+    said = smt("run", "--", "cat", "x86_64/libnrnmech.so")
+    assert said.status == 0, said.err
+    assert "wasn't compiled from leak.mod as that is now" in said.err
+    assert "mechanisms-outdated" in [each["code"] for each in json.loads(smt("view", "--json").out)["receipt"]]

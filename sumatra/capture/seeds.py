@@ -9,8 +9,9 @@ __all__ = ["seeds"]
 #: Variables that libraries take their seed from, whatever their value is.
 _VARIABLES = ("PYTHONHASHSEED", "GSL_RNG_SEED")
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_SEED = re.compile(
+# Patterns are texts: most runs have no name in which they would be looked for.
+_WORD = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
+_SEED = (
     r"(?:base|global|grng|i|init|master|mc|model|network|noise|np|numpy|py|r|rand|random|rng|sim|spike|torch|trial)?seeds?"
 )
 
@@ -18,7 +19,7 @@ _SEED = re.compile(
 _OTHER = frozenset("count enable fix fixed has is max min n nr num number re set use with".split())
 _TAIL = frozenset("value number offset base".split())
 
-_NUMBER = re.compile(r"[+-]?\d{1,80}|0[xX][0-9a-fA-F]{1,64}")
+_NUMBER = r"[+-]?\d{1,80}|0[xX][0-9a-fA-F]{1,64}"
 _LONGEST = 1000  #: characters of a list
 
 
@@ -36,7 +37,7 @@ def seeds(parameters: Mapping[str, Any], environment: Mapping[str, str]) -> dict
                 found[name] = text
     for name, value in environment.items():
         known = name in _VARIABLES and re.fullmatch(r"[A-Za-z0-9]{1,40}", value)
-        if known or (name not in found and _is_seed(name.lower()) and _NUMBER.fullmatch(value)):
+        if known or (name not in found and _is_seed(name.lower()) and re.fullmatch(_NUMBER, value)):
             found[name] = value
     return found
 
@@ -47,12 +48,14 @@ def _is_seed(name: str) -> bool:
 
 
 def _is_called_so(part: str) -> bool:
-    words = [word.lower() for word in _WORD.findall(part) if not word.isdigit()]
+    if "seed" not in part.lower() and "state" not in part.lower():
+        return False
+    words = [word.lower() for word in re.findall(_WORD, part) if not word.isdigit()]
     while len(words) > 1 and words[-1] in _TAIL:
         words.pop()
     if words[-2:] == ["random", "state"] or words == ["randomstate"]:
         return True
-    return bool(words) and _SEED.fullmatch(words[-1]) is not None and _OTHER.isdisjoint(words)
+    return bool(words) and re.fullmatch(_SEED, words[-1]) is not None and _OTHER.isdisjoint(words)
 
 
 def _text(value: Any) -> str | None:
@@ -63,7 +66,7 @@ def _text(value: Any) -> str | None:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else None
     if isinstance(value, str):
-        return value if _NUMBER.fullmatch(value) else None
+        return value if re.fullmatch(_NUMBER, value) else None
     if isinstance(value, Sequence):
         texts = [_text(each) for each in value[:_LONGEST]]
         known = [text for text in texts if text is not None]

@@ -6,7 +6,6 @@ it writes beside the code is moved to where it would have been written.
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -88,6 +87,8 @@ class Elsewhere:
                     kept.append(os.path.relpath(target, self._root))
                 continue
             with suppress(OSError):
+                import shutil
+
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 shutil.move(file.path, target)
         files = [
@@ -118,6 +119,8 @@ class Elsewhere:
 
     def remove(self) -> None:
         """Remove the folder; what is linked into it stays."""
+        import shutil  # 3 ms that ordinary runs don't pay
+
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -139,6 +139,7 @@ class Shadow:
             if self._comparison.before is not None:
                 self._folder.write_before(self._comparison.before)
             self._gather()
+            self._load_finders()
             if not self._ended.wait(_PATIENCE):
                 self._folder.write(self._record)
                 with self._workshop.open_store() as store:
@@ -164,6 +165,15 @@ class Shadow:
         )
         if self._read_parameters is not None:
             self._understand_parameters(self._read_parameters())
+
+    def _load_finders(self) -> None:
+        """Load what will be needed when the program has ended, if it goes on for long enough."""
+        from sumatra import dependency_finder
+
+        for name in dependency_finder.BACKENDS:
+            if self._ended.is_set():
+                return
+            dependency_finder.get_finder(name)
 
     def _understand_parameters(self, meaning: Meaning) -> None:
         self._record = replace(self._record, parameters=meaning.parameters)

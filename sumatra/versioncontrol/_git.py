@@ -10,17 +10,19 @@ import re
 import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from sumatra.errors import VersionControlError
 from sumatra.records import Repository
 from sumatra.versioncontrol import _git_program
-from sumatra.versioncontrol._export import Tree, TreeFile
 from sumatra.versioncontrol._git_program import Git
 from sumatra.versioncontrol._git_status import Index, Seen, read_commit, read_index, read_status
 from sumatra.versioncontrol._text import listing, printable
 from sumatra.versioncontrol._urls import scrub, scrub_text
 from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy
+
+if TYPE_CHECKING:
+    from sumatra.versioncontrol._export import Tree, TreeFile
 
 __all__ = ["BACKEND", "GitWorkingCopy"]
 
@@ -189,13 +191,13 @@ class GitWorkingCopy(WorkingCopy):
             raise self._git.trouble(answer)
         return not answer.output
 
-    def tree(self, version: str, submodules: Mapping[str, str | None]) -> Tree:
+    def tree(self, version: str, submodules: Mapping[str, str | None]) -> "Tree":
         """Return the files of *version*, with those of submodules; of Git LFS the contents that are kept here."""
         from sumatra.versioncontrol import _git_tree
 
         return _git_tree.read(self._git, self.resolve(version), submodules)
 
-    def contents(self, files: Sequence[TreeFile]) -> Iterator[Iterable[bytes]]:
+    def contents(self, files: "Sequence[TreeFile]") -> Iterator[Iterable[bytes]]:
         """Yield what git, or Git LFS, has stored."""
         from sumatra.versioncontrol import _git_tree
 

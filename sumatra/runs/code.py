@@ -81,7 +81,7 @@ def look(
 _REMEDIES = {
     ("git", "unpushed"): "git push",
     ("git", "no-remote"): "git remote add origin URL && git push -u origin HEAD",
-    ("hg", "unpushed"): "hg push",
+    ("mercurial", "unpushed"): "hg push",
 }
 
 

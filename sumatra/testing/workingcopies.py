@@ -218,6 +218,15 @@ class WorkingCopyContract:
         (folder / "results" / "spikes.out").write_text("1\n")
         assert copy.status().changed == ()
 
+    def test_sumatras_own_folder_is_no_change(self, copy: WorkingCopy, folder: Path) -> None:
+        for place in (folder, folder / "one"):
+            (place / ".smt").mkdir()
+            (place / ".smt" / "key").write_text("x\n")
+            (place / ".smt" / ".gitignore").write_text("*\n")  # as smt init writes it
+        assert copy.status().changed == ()
+        (folder / "main.py").write_bytes(b"print(3)\n")  # of the same size
+        assert copy.changed_paths() == ["main.py"]
+
     def test_a_new_time_stamp_is_not_a_change(self, copy: WorkingCopy, folder: Path) -> None:
         os.utime(folder / "main.py", (1_000_000_000, 1_000_000_000))
         assert copy.status().changed == ()

@@ -21,7 +21,7 @@ from sumatra.versioncontrol._mercurial_dirstate import Parents, read_certain, re
 from sumatra.versioncontrol._mercurial_program import NO_SUBREPOS, Hg, Reply, find_hg
 from sumatra.versioncontrol._text import listing, printable
 from sumatra.versioncontrol._urls import scrub
-from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy
+from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy, is_ours
 
 __all__ = ["BACKEND", "MercurialWorkingCopy"]
 
@@ -307,7 +307,7 @@ class MercurialWorkingCopy(WorkingCopy):
         if sign == b"!" or (sign in b"RM" and mode is None):
             return ChangedFile(path, "deleted")
         if sign == b"?":
-            return ChangedFile(path, "untracked", mode) if mode else None
+            return ChangedFile(path, "untracked", mode) if mode and not is_ours(path) else None
         if mode is None:
             return None
         return ChangedFile(path, "added" if sign == b"A" else "modified", mode)  # R: hg forget, and it is still there

@@ -162,6 +162,8 @@ def _changed_of_all(root: bytes, entries: dict[bytes, _Entry]) -> list[ChangedFi
                 is_folder = item.is_dir(follow_symlinks=False)
                 if not is_folder and not (item.is_symlink() or item.is_file(follow_symlinks=False)):
                     continue
+                if is_folder and item.name == b".smt" and not _has_tracked(path, parents):
+                    continue  # Sumatra's own folder
                 if is_folder and _has_tracked(path, parents):
                     waiting.append(path)
                 elif patterns is None:

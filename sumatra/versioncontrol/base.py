@@ -16,7 +16,7 @@ from sumatra.records import Change, Repository
 if TYPE_CHECKING:
     from sumatra.versioncontrol._export import Tree, TreeFile
 
-__all__ = ["ChangedFile", "Revision", "Status", "WorkingCopy"]
+__all__ = ["ChangedFile", "Revision", "Status", "WorkingCopy", "is_ours"]
 
 
 class ChangedFile(NamedTuple):
@@ -47,6 +47,11 @@ class Revision(NamedTuple):
     message: str
 
 
+def is_ours(path: str) -> bool:
+    """Tell whether *path* lies in Sumatra's own folder; git passes over that by its ``.gitignore``, others don't."""
+    return "/.smt/" in f"/{path}"
+
+
 class WorkingCopy(ABC):
     """A folder under version control; *root* is its top.
 
@@ -71,7 +76,7 @@ class WorkingCopy(ABC):
 
     @abstractmethod
     def status(self, *, untracked: bool = True) -> Status:
-        """Return version, branch and changed files; untracked ones only if *untracked*."""
+        """Return version, branch and changed files; untracked ones only if *untracked*, and never those in ``.smt``."""
 
     @abstractmethod
     def diff(self) -> str:

@@ -43,6 +43,8 @@ step 'smt list -T'
 step 'smt list -P'
 step "smt list -l \"noise > 6 and 'Figure 1' in tags\""
 step 'smt view last'
+step 'smt diff "$(smt list | tail -n 1)" last || true'
+step 'smt repeat last'
 step 'smt info'
 
 cat <<NEXT

@@ -246,7 +246,11 @@ def _program_version(executable: Executable | None) -> str | None:
 
 def _words(record: Record) -> str:
     """Return the command, with the label and the copy of the parameter file, which differ in each run, left out."""
-    words = (word.replace(record.label, "{label}") if record.label in word else word for word in record.command)
+    words = [
+        word.rpartition("/")[2] if "/.smt/runs/" in word and "/parameters/" in word
+        else word.replace(record.label, "{label}")
+        for word in record.command
+    ]
     return " ".join(words)
 
 

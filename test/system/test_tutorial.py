@@ -32,4 +32,4 @@ def test_every_command_of_the_first_steps_works(tmp_path, monkeypatch):
 
 
 def commands_that_record(commands: list[str]) -> int:
-    return sum(command.startswith("smt run") for command in commands)
+    return sum(command.startswith(("smt run", "smt repeat")) for command in commands)

@@ -125,3 +125,9 @@ def test_among_many_only_what_varies_is_told():
         replace(ONE, label=str(tau), parameters=Parameters("", "simple", {"tau": tau, "n": 1})) for tau in (1, 2, 1)
     ]
     assert varying(records) == {("parameters", "tau"): ["1", "2", "1"]}
+
+
+def test_a_copy_of_the_parameter_file_is_called_by_its_name():
+    one = replace(ONE, command=("python", "main.py", "default.param"))
+    other = replace(ONE, label="r2", command=("python", "main.py", "/p/.smt/runs/r2/parameters/default.param"))
+    assert between(one, other).of("command") == []

@@ -254,6 +254,7 @@ def test_the_folder_is_not_left_even_if_names_were_not_judged(
     before = fingerprint(outside)
     for tree in (
         [("120000", "a", os.fsencode(outside)), ("100644", "a/thesis.tex", b"evil")],
+        [("120000", "a", os.fsencode(outside)), ("100644", "a/new.tex", b"evil")],
         [("120000", "a", os.fsencode(outside / "thesis.tex")), ("100644", "a", b"evil")],
         [("100644", "../outside/thesis.tex", b"evil")], [("100644", f"{outside}/thesis.tex", b"evil")],
     ):

@@ -19,7 +19,7 @@ from sumatra.testing.workingcopies import files_below, fingerprint, kept_changes
 from sumatra.versioncontrol import _mercurial_dirstate, _mercurial_program, find
 from sumatra.versioncontrol._mercurial import MercurialWorkingCopy
 
-pytestmark = pytest.mark.needs("hg")
+pytestmark = [pytest.mark.needs("hg"), pytest.mark.slow]
 
 
 class Trap(NamedTuple):

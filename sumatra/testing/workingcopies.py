@@ -96,8 +96,7 @@ class WorkingCopyContract:
         """A working copy with one commit of four files: made once, and copied, because some systems take their time."""
         made = _MADE.get(type(system))
         if made is None:
-            made = _MADE[type(system)] = tmp_path_factory.getbasetemp() / f"made-{len(_MADE)}"
-            made.mkdir()
+            made = _MADE[type(system)] = tmp_path_factory.getbasetemp() / f"made-by-{type(system).__name__}"
             self._make(system, made / "model")
         shutil.copytree(made, tmp_path, symlinks=True, dirs_exist_ok=True)
         return tmp_path / "model"

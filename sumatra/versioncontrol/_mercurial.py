@@ -7,18 +7,25 @@ know is read from Mercurial's files directly where that gives a certain answer (
 
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple, Self
 
 from sumatra.errors import VersionControlError
 from sumatra.records import Repository
-from sumatra.versioncontrol import _mercurial_config
+from sumatra.versioncontrol import _export, _mercurial_config
 from sumatra.versioncontrol._export import Tree, TreeFile
 from sumatra.versioncontrol._mercurial_dirstate import Parents, read_certain, read_parents
-from sumatra.versioncontrol._mercurial_program import NO_SUBREPOS, Hg, Reply, find_hg
+from sumatra.versioncontrol._mercurial_program import NO_SUBREPOS, Hg, find_hg
+from sumatra.versioncontrol._mercurial_text import (
+    Stream,
+    date_of,
+    is_unknown,
+    mode_of,
+    quoted,
+    requirements,
+    small_file,
+)
 from sumatra.versioncontrol._text import listing, printable
 from sumatra.versioncontrol._urls import scrub
 from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy, is_ours
@@ -38,7 +45,6 @@ _PLAIN = frozenset({
     "store", "treemanifest",
 })
 _FULL = r"[0-9a-f]{40}"
-_ANCESTOR = r"((?:\^[12]?|~\d{1,6})*)$"  # what may follow a name: its first or second parent, its n-th ancestor
 
 
 class _Key(NamedTuple):
@@ -64,7 +70,7 @@ class MercurialWorkingCopy(WorkingCopy):
     def __init__(self, root: str) -> None:
         super().__init__(root)
         self._folder = os.path.join(root, ".hg")
-        self._hg = Hg(root, self._users_settings(), requires=_requirements(self._folder))
+        self._hg = Hg(root, self._users_settings(), requires=requirements(self._folder))
 
     @classmethod
     def create(cls, root: str) -> Self:
@@ -162,7 +168,7 @@ class MercurialWorkingCopy(WorkingCopy):
         words = self._log(version or self._current(), r"{node}\0{date|hgdate}\0{author}\0{desc}")
         if len(words) != 4:
             raise VersionControlError(f"hg can't tell who made {printable(version or 'this version')} of {self.root}")
-        return Revision(words[0], words[2], _date(words[1]), words[3])
+        return Revision(words[0], words[2], date_of(words[1]), words[3])
 
     def difference(self, one: str, other: str) -> str:
         """Return what leads from *one* to *other*, without sub-repositories; a long patch is cut."""
@@ -223,10 +229,6 @@ class MercurialWorkingCopy(WorkingCopy):
             else:
                 yield from inner.contents([key.inner for key in keys])
 
-    def is_own(self, file: TreeFile) -> bool:
-        """Tell whether *file*, of one of our trees, belongs to this repository and not to one inside."""
-        return _key(file).copy is self
-
     # Making one
 
     @classmethod
@@ -234,7 +236,7 @@ class MercurialWorkingCopy(WorkingCopy):
         """Return a clone of *url* in *folder*, made without hooks, filters, extensions and sub-repositories."""
         from sumatra.versioncontrol import _mercurial_making
 
-        return cls.create(_mercurial_making.clone(url, folder))
+        return cls.create(_mercurial_making.clone(url, folder, cls._write_files))
 
     def bundle(self, version: str, path: str) -> None:
         """Write a Mercurial bundle of *version* and its history: ``hg clone PATH`` reads it.  Sub-repositories aren't
@@ -242,16 +244,23 @@ class MercurialWorkingCopy(WorkingCopy):
         """
         from sumatra.versioncontrol import _mercurial_making
 
-        _mercurial_making.bundle(self.root, self.resolve(version), path, _requirements(self._folder))
+        _mercurial_making.bundle(self.root, self.resolve(version), path, requirements(self._folder))
 
     @classmethod
     def unbundle(cls, bundle: str, version: str, folder: str) -> Self:
         """Return a repository in *folder* at *version*, made of a Mercurial bundle."""
         from sumatra.versioncontrol import _mercurial_making
 
-        return cls.create(_mercurial_making.restore(bundle, version, folder))
+        return cls.create(_mercurial_making.restore(bundle, version, folder, cls._write_files))
 
     # How it is done
+
+    @classmethod
+    def _write_files(cls, root: str, version: str, folder: str) -> None:
+        """Write the files of *version* into *folder*, without those of sub-repositories."""
+        copy = cls.create(root)
+        own = [file for file in copy.tree(version, {}).files if _key(file).copy is copy]
+        _export.write(Tree(own), copy.contents, (), folder, lambda digest: b"")
 
     @staticmethod
     def _users_settings() -> dict[str, str]:
@@ -266,7 +275,7 @@ class MercurialWorkingCopy(WorkingCopy):
         parents = self._parents()
         notes = list(self._doubts(parents))
         changed = None
-        if not parents.second and not self._users_settings() and _PLAIN.issuperset(_requirements(self._folder)):
+        if not parents.second and not self._users_settings() and _PLAIN.issuperset(requirements(self._folder)):
             changed = read_certain(self.root, untracked)
         if changed is None:
             changed, more = self._ask_for_status(untracked)
@@ -303,7 +312,7 @@ class MercurialWorkingCopy(WorkingCopy):
 
     def _changed(self, item: bytes) -> ChangedFile | None:
         sign, path = item[:1], os.fsdecode(item[2:])
-        mode = _mode(os.path.join(self.root, path))
+        mode = mode_of(os.path.join(self.root, path))
         if sign == b"!" or (sign in b"RM" and mode is None):
             return ChangedFile(path, "deleted")
         if sign == b"?":
@@ -378,7 +387,7 @@ class MercurialWorkingCopy(WorkingCopy):
 
     def _named_subrepos(self, version: str | None) -> Iterator[tuple[str, str]]:
         if version is None:
-            text = _small_file(os.path.join(self.root, ".hgsubstate"))
+            text = small_file(os.path.join(self.root, ".hgsubstate"))
         else:
             reply = self._hg.ask("cat", "-r", version, "--", "path:.hgsubstate")
             text = reply.output if reply.status == 0 else b""
@@ -397,10 +406,10 @@ class MercurialWorkingCopy(WorkingCopy):
         return patch if reply.whole else patch + "\n[cut here: the patch is too long]\n"
 
     def _log(self, name: str, template: str) -> list[str]:
-        reply = self._hg.ask("log", "-r", _quoted(name), "-T", template + r"\0")
+        reply = self._hg.ask("log", "-r", quoted(name), "-T", template + r"\0")
         words = reply.output.decode("utf-8", "surrogateescape").split("\0")[:-1]
         if reply.status != 0 or not words or words[0] == "0" * 40:
-            if reply.status != 0 and not _is_unknown(reply):
+            if reply.status != 0 and not is_unknown(reply.complaint):
                 raise self._hg.trouble(reply)
             raise VersionControlError(
                 f"there is no version {printable(name)!r} in {self.root}, or its name is ambiguous", "hg log"
@@ -413,7 +422,7 @@ class MercurialWorkingCopy(WorkingCopy):
         if not wanted:
             return
         words = ("cat", "-r", version, "-T", r"{path}\0{data|count}\0{data}", "--", "path:.")
-        stream = _Stream(self._hg.pieces(*words))
+        stream = Stream(self._hg.pieces(*words))
         expected = iter(wanted)
         while (path := stream.until_nul()) is not None:
             size = int(stream.until_nul() or b"0")
@@ -446,11 +455,11 @@ class MercurialWorkingCopy(WorkingCopy):
         return read_parents(self.root, self._folder)
 
     def _branch(self) -> str:
-        return _small_file(os.path.join(self._folder, "branch")).strip().decode("utf-8", "replace") or "default"
+        return small_file(os.path.join(self._folder, "branch")).strip().decode("utf-8", "replace") or "default"
 
     def _shared_folder(self) -> str:
         """Return the ``.hg`` of the repository that this one shares its history with, or our own."""
-        path = os.fsdecode(_small_file(os.path.join(self._folder, "sharedpath")).rstrip(b"\n"))
+        path = os.fsdecode(small_file(os.path.join(self._folder, "sharedpath")).rstrip(b"\n"))
         return os.path.join(self._folder, path) if path else self._folder
 
     def _absolute(self, address: str) -> str:
@@ -471,97 +480,10 @@ class MercurialWorkingCopy(WorkingCopy):
         return None if relative in (".", "..") or relative.startswith("../") or "\0" in relative else relative
 
 
-class _Stream:
-    """Bytes that come in pieces, to be read in others."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._ahead = b""
-
-    def until_nul(self) -> bytes | None:
-        """Return what comes before the next NUL, or None at the end."""
-        while b"\0" not in self._ahead:
-            piece = next(self._pieces, b"")
-            if not piece:
-                return None
-            self._ahead += piece
-        found, _, self._ahead = self._ahead.partition(b"\0")
-        return found
-
-    def exactly(self, size: int) -> Iterator[bytes]:
-        """Yield the next *size* bytes."""
-        while size:
-            if not self._ahead:
-                self._ahead = next(self._pieces, b"")
-                if not self._ahead:
-                    raise VersionControlError("hg stopped in the middle of a file", "hg verify may say more")
-            piece, self._ahead = self._ahead[:size], self._ahead[size:]
-            size -= len(piece)
-            yield piece
-
-
 def _key(file: TreeFile) -> _Key:
     if not isinstance(file.key, _Key):
         raise TypeError("not a file of a Mercurial repository")
     return file.key
-
-
-def _quoted(name: str) -> str:
-    """Return *name* in hg's language of sets of versions, as nothing but a name and what may follow it."""
-    found = re.search(_ANCESTOR, name)
-    after = found[1] if found else ""
-    plain = name[:len(name) - len(after)] if after else name
-    if not plain or plain.startswith("-") or not plain.isprintable() or len(plain) > 1000:
-        raise VersionControlError(f"{printable(name)!r} doesn't name a version")
-    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"' + after
-
-
-def _is_unknown(reply: Reply) -> bool:
-    words = ("unknown revision", "ambiguous identifier", "hidden revision", "filtered revision", "00changelog",
-             "parse error")
-    return any(word in reply.complaint for word in words)
-
-
-def _date(words: str) -> datetime | None:
-    """Return the time that hg tells as seconds, and as seconds that its zone lies west of Greenwich."""
-    from datetime import timedelta, timezone
-
-    try:
-        seconds, _, west = words.partition(" ")
-        return datetime.fromtimestamp(int(seconds), timezone(timedelta(seconds=-int(west))))
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def _requirements(folder: str) -> list[str]:
-    """Return what a repository says that a program has to know to read it."""
-    found = _small_file(os.path.join(folder, "requires"))
-    found += b"\n" + _small_file(os.path.join(folder, "store", "requires"))
-    return found.decode("utf-8", "replace").split()
-
-
-def _small_file(path: str) -> bytes:
-    """Return the beginning of a regular file, or nothing if it can't be read."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would keep us waiting
-            return b""
-        with open(path, "rb") as file:
-            return file.read(1_000_000)
-    except OSError:
-        return b""
-
-
-def _mode(path: str) -> str | None:
-    """Return the mode of a file or link as git would write it, or None."""
-    try:
-        bits = os.lstat(path).st_mode
-    except OSError:
-        return None
-    if stat.S_ISLNK(bits):
-        return "120000"
-    if stat.S_ISREG(bits):
-        return "100755" if bits & stat.S_IXUSR else "100644"
-    return None
 
 
 BACKEND = MercurialWorkingCopy

@@ -93,5 +93,5 @@ def _set_up() -> None:
     os.write(1, _HELLO if usable else _TOO_OLD)
 
 
-if __name__ != "__main__":
+if __name__.startswith("hgext"):  # the name under which hg loads it
     _set_up()

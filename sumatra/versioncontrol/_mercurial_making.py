@@ -7,7 +7,7 @@ sub-repositories: it would fetch them, or give up; then they are written by us.
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from sumatra.errors import VersionControlError
@@ -27,7 +27,11 @@ _NETWORK = re.compile(
 )
 
 
-def clone(url: str, folder: str) -> str:
+#: Writes the files of a version, without those of sub-repositories: repository, version, folder.
+WriteFiles = Callable[[str, str, str], None]
+
+
+def clone(url: str, folder: str, write_files: WriteFiles) -> str:
     """Make a clone of *url* in the empty *folder*, and return the folder."""
     address, allows = _address(url)
     was_there = os.path.lexists(folder)
@@ -48,7 +52,7 @@ def clone(url: str, folder: str) -> str:
         tip = hg.ask("log", "-r", "tip", "-T", "{node}")
         version = (head.output if head.status == 0 and head.output else tip.output).decode()
         if version.strip("0"):
-            _update(hg, version, folder)
+            _update(hg, version, folder, write_files)
     except BaseException:
         _empty(folder, itself=not was_there)
         raise
@@ -73,7 +77,7 @@ def bundle(root: str, version: str, path: str, requires: Sequence[str]) -> None:
         hg.stop()
 
 
-def restore(path: str, version: str, folder: str) -> str:
+def restore(path: str, version: str, folder: str, write_files: WriteFiles) -> str:
     """Make a repository of the bundle *path* in the empty *folder*, at *version*, and return the folder."""
     path = os.path.abspath(path)
     if not re.fullmatch(r"[0-9a-f]{40}", version) or not version.strip("0"):
@@ -90,7 +94,7 @@ def restore(path: str, version: str, folder: str) -> str:
         if replies[-1].status != 0 or there.output.decode() != version:
             said = hg.said(replies[-1]) if replies[-1].status else "it has another one"
             raise VersionControlError(f"version {version} can't be taken from {printable(path)}: {said}")
-        _update(hg, version, folder)
+        _update(hg, version, folder, write_files)
     except BaseException:
         _empty(folder, itself=False)
         raise
@@ -99,16 +103,11 @@ def restore(path: str, version: str, folder: str) -> str:
     return folder
 
 
-def _update(hg: Hg, version: str, folder: str) -> None:
+def _update(hg: Hg, version: str, folder: str, write_files: WriteFiles) -> None:
     """Put the files of *version* into *folder*, where there are none yet."""
     if hg.ask("files", "-r", version, "--", "path:.hgsubstate").output:
-        from sumatra.versioncontrol import _export
-        from sumatra.versioncontrol._mercurial import MercurialWorkingCopy
-
-        copy = MercurialWorkingCopy.create(folder)
-        tree = _export.Tree([file for file in copy.tree(version, {}).files if copy.is_own(file)])
-        beside = os.path.join(folder, ".hg", "smt-files")
-        _export.write(tree, copy.contents, (), _export.prepare(beside), lambda digest: b"")
+        beside = prepare(os.path.join(folder, ".hg", "smt-files"))
+        write_files(folder, version, beside)
         for name in os.listdir(beside):
             os.rename(os.path.join(beside, name), os.path.join(folder, name))
         os.rmdir(beside)

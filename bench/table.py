@@ -10,7 +10,7 @@ class Figure(NamedTuple):
 
     what: str
     value: float
-    unit: str  #: ``×``, ``ms``, ``MiB`` or ``records``
+    unit: str  #: ``×``, ``ms``, ``s``, ``MiB`` or ``records``
     promise: float | None = None
     most: bool = True  #: the promise is the most that it may be, not the least
     detail: str = ""
@@ -23,7 +23,8 @@ class Figure(NamedTuple):
 
     @property
     def measured(self) -> str:
-        return f"{self.value:.{(1 if self.value >= 2 else 2) if self.unit == '×' else 0}f} {self.unit}"
+        digits = (1 if self.value >= 2 else 2) if self.unit == "×" else int(self.unit == "s")
+        return f"{self.value:.{digits}f} {self.unit}"
 
     @property
     def promised(self) -> str:
@@ -41,14 +42,28 @@ class Figure(NamedTuple):
 def page(figures: list[Figure], machine: dict[str, object]) -> str:
     """Return the figures, beside those of other tools, as reStructuredText."""
     said = ", ".join(f"{name} {what}" for name, what in machine.items())
-    tables = (promises(figures), beside(figures), listed(figures))
+    tables = (promises(figures), rivals(figures), beside(figures), listed(figures))
     return f"Measured by `make bench`: {said}.\n\n" + "\n".join(tables)
 
 
 def promises(figures: list[Figure]) -> str:
-    rows = [[one.what, one.measured, one.promised, one.verdict, one.detail] for one in figures]
+    rows = [
+        [one.what, one.measured, one.promised, one.verdict, one.detail] for one in figures if ": W" not in one.what
+    ]
     head = ["", "measured", "promised", "", ""]
     return rst("What was promised and what was measured", [40, 12, 16, 8, 24], head, rows)
+
+
+def rivals(figures: list[Figure]) -> str:
+    """Return what was measured of other tools in the same loop."""
+    cells: dict[str, dict[str, str]] = {}
+    for one in figures:
+        tool, colon, rest = one.what.partition(": W")
+        if colon:
+            cells.setdefault(tool, {})[f"W{rest[0]}"] = f"{one.value:.0f} ({one.detail.split(', ')[1]})"
+    rows = [[tool, *(found.get(f"W{number}", "–") for number in (1, 2, 3))] for tool, found in cells.items()]
+    title = "In one loop on one machine: ms added to the bare command, and times its duration"
+    return rst(title, [34, 22, 22, 22], ["tool", "W1", "W2", "W3"], rows) if rows else ""
 
 
 def beside(figures: list[Figure]) -> str:

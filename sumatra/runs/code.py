@@ -9,7 +9,7 @@ from sumatra.files import ContentStore
 from sumatra.records import Change, Finding, Repository
 from sumatra.versioncontrol import ChangedFile, Status, WorkingCopy, find
 
-__all__ = ["Code", "Limits", "look", "looks_secret", "reach"]
+__all__ = ["Code", "Limits", "keep", "look", "looks_secret", "reach"]
 
 #: Names of files whose content is never kept: they hold passwords and keys more often than code.
 _SECRET_NAMES = frozenset({
@@ -137,7 +137,7 @@ def _with_version_control(
         repository=copy.repository(),
         version=status.version,
         diff=copy.diff() if tracked and status.version else "",
-        changes=_keep(copy.root, wanted, store, limits, findings),
+        changes=keep(copy.root, wanted, store, limits, findings),
         user=copy.user(),
         findings=tuple(findings),
         copy=copy,
@@ -158,7 +158,7 @@ def _without_version_control(
             "no-version-control", f"{folder} isn't under version control; the code files in it were kept instead",
             "git init && git add … && git commit",
         ))
-    return Code(changes=_keep(folder, found, store, limits, findings), findings=tuple(findings))
+    return Code(changes=keep(folder, found, store, limits, findings), findings=tuple(findings))
 
 
 def _code_below(folder: str, passed_over: tuple[str, ...]) -> list[str]:
@@ -182,9 +182,10 @@ def _below(path: str, folders: tuple[str, ...]) -> bool:
     return any(path == folder or path.startswith(folder + os.sep) for folder in folders)
 
 
-def _keep(
+def keep(
     root: str, changed: list[ChangedFile], store: ContentStore, limits: Limits, findings: list[Finding]
 ) -> tuple[Change, ...]:
+    """Return the files *changed* below *root* with their contents in *store*; what isn't kept is said in *findings*."""
     kept: list[Change] = []
     left = limits.together
     too_large: list[str] = []

@@ -12,13 +12,15 @@ from sumatra.capture.observation import Observed
 from sumatra.datastore import DataStore
 from sumatra.facts import replace
 from sumatra.records import DataKey, Finding, Parameters, Program, Record
+from sumatra.runs.code import Limits, keep
 from sumatra.runs.comparing import Progress, size_of
 from sumatra.runs.elsewhere import Elsewhere
 from sumatra.runs.evidence import Evidence
 from sumatra.runs.libraries import found_libraries, with_libraries
 from sumatra.runs.observing import is_same, state_now
 from sumatra.runs.workshop import Workshop
-from sumatra.versioncontrol import WorkingCopy
+from sumatra.settings import parse_size
+from sumatra.versioncontrol import ChangedFile, WorkingCopy
 
 __all__ = ["Touched", "sort_out", "with_observed"]
 
@@ -32,6 +34,8 @@ def with_observed(
 ) -> Record:
     """Return *record* with all that *observed* tells, which is part of the *evidence*."""
     ignored = ignored_in(workshop)
+    if evidence.copy is None and record.version is None:
+        record = _with_used_code(record, observed, workshop)
     known = dict(evidence.known)
     if evidence.elsewhere is not None:
         known.update(_hashed_apart(observed, evidence.elsewhere, workshop.inputs))
@@ -61,6 +65,25 @@ def with_observed(
         deleted_data=tuple(deleted_keys(touched.deleted, data, observed.method)),
         receipt=(*record.receipt, *observed.findings, *many_read, *many_written, *getattr(ignored, "findings", ())),
     )
+
+
+def _with_used_code(record: Record, observed: Observed, workshop: Workshop) -> Record:
+    """Return *record*, whose code isn't under version control, with the contents of all code files that it loaded.
+
+    Before the program was started, only files with the endings of code were kept, and not any number of them.
+    """
+    top = os.path.realpath(record.working_directory).rstrip("/") + "/"
+    kept = {change.path for change in record.changes}
+    used = {source for source in map(_source, observed.files) if source.startswith(top) and is_code(source)}
+    used = {path for path in used if classify(path, top.rstrip("/")) == DATA and path[len(top):] not in kept}
+    new = [ChangedFile(path[len(top):], "code") for path in sorted(used)]
+    if not new:
+        return record
+    chosen = workshop.settings
+    limits = Limits(parse_size(chosen.largest_untracked), parse_size(chosen.largest_untracked_total))
+    findings: list[Finding] = []
+    changes = keep(top, new, workshop.objects, limits, findings)
+    return replace(record, changes=(*record.changes, *changes), receipt=(*record.receipt, *findings))
 
 
 def _hashed_apart(observed: Observed, elsewhere: Elsewhere, store: DataStore) -> dict[str, DataKey]:
@@ -124,7 +147,7 @@ def sort_out(
     *root* is the project's folder, *copy* the working copy of its code; *ignored* tells which files the user doesn't
     want to hear of.
     """
-    home = os.path.expanduser("~")
+    home, root = os.path.realpath(os.path.expanduser("~")), os.path.realpath(root)
     top = os.path.realpath(copy.root if copy else record.working_directory).rstrip("/") + "/"
     code = _code(observed.files, top, record, copy, elsewhere)
     # A Python that was found by PATH tells its environment by reading this file.

@@ -162,3 +162,20 @@ def test_a_version_that_can_t_be_kept_is_said(project, smt, git):
     smt("run", "--", "true")
     codes = [finding["code"] for finding in json.loads(smt("view", "--json").out)["receipt"]]
     assert "not-bundled" in codes
+
+
+def test_without_version_control_code_is_kept_that_only_the_run_has_found(tmp_path, smt, monkeypatch):
+    folder = tmp_path / "plain"
+    (folder / ".hidden").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    (folder / "main.py").write_text("import sys; sys.path.insert(0, '.hidden'); import net\n")
+    (folder / ".hidden" / "net.py").write_text("n = 1\n")
+    smt("init", "Plain")
+    for label in ("first", "second"):  # the second one reads bytecode
+        smt("run", "-l", label, "--", "python", "main.py")
+        record = json.loads(smt("view", "--json", label).out)
+        assert ".hidden/net.py" in {change["path"] for change in record["changes"] if change["digest"]}
+        assert record["code_files"] == [".hidden/net.py", "main.py"]
+        assert record["input_data"] == []
+    assert smt("checkout", "first", "back").status == 0
+    assert (folder / "back" / ".hidden" / "net.py").read_text() == "n = 1\n"

@@ -26,8 +26,9 @@ def run(args: argparse.Namespace) -> None:
     print("Usage: smt <subcommand> [options] [args]\n")
     print(_TITLE.format(version=__version__))
     print("\nAvailable subcommands:")
+    width = max(map(len, BACKENDS)) + 2
     for name, backend in BACKENDS.items():
-        print(f"  {name:<12}{backend.summary}")
+        print(f"  {name:<{width}}{backend.summary}")
     print("\nsmt help COMMAND explains one of them.")
 
 

@@ -34,7 +34,7 @@ def test_memory_and_processor_time_of_children_count(sampled):
     code = (
         "import subprocess, sys\n"
         "c = 'import time; x = bytearray(100_000_000); n = time.process_time'\n"
-        "c += '\\nwhile n() < 0.8: pass'\n"
+        "c += '\\nwhile n() < 0.8: pass\\ntime.sleep(3)'\n"
         "[c.wait() for c in [subprocess.Popen([sys.executable, '-c', c]) for _ in range(2)]]\n"
     )
     peak, samples = sampled(code)

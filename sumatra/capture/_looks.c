@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 #define LONGEST_NAME 4096 /* with the NUL; the kernel knows no longer ones */
 #define LONGEST_ARGUMENTS (1 << 16)
 #define MOST_ARGUMENTS 4096
+#define SHORT_NAME 256
 #define LONGEST_PATH (2 * LONGEST_NAME + 128)
 #define FRESH 1000000000 /* ns after which a process is looked at anew */
 
@@ -34,8 +36,8 @@
 #define TELLING (O_ACCMODE | O_CREAT | O_TRUNC | O_EXCL | O_NOFOLLOW)
 #define ONCE UINT32_MAX /* no flags of opening */
 
-/* What becomes of a look; KEPT_OUT if it may be that the process doesn't let others look at it. */
-enum { NOTHING = 0, FOUND = 1, LEFT_OUT = -1, KEPT_OUT = -2 };
+/* What becomes of a look; HIDDEN if the process doesn't let others look at it, KEPT_OUT if that may be so. */
+enum { NOTHING = 0, FOUND = 1, LEFT_OUT = -1, KEPT_OUT = -2, HIDDEN = -3 };
 
 const char *const looks_kinds[KINDS] = {
     "open", "open2", "mknod", "rename", "link", "symlink", "unlink", "mkdir", "execute", "chdir", "view", "handle",
@@ -52,7 +54,8 @@ struct facts {
 
 struct process {
     unsigned index;
-    int pid, memory;
+    int pid;
+    int memory; /* a file, where that is the only way to read it; else -1 */
     unsigned long long start, image[8];
     int64_t checked;    /* 0 if it has to be looked at anew */
     uint64_t owner;     /* of names in `seen`: nothing new in them */
@@ -61,6 +64,8 @@ struct process {
     int movers;         /* how many these are */
     int elsewhere;      /* its root isn't ours */
     int hidden;         /* its memory can't be read */
+    int told_hidden;    /* that has been written down */
+    char exe[SHORT_NAME]; /* empty if longer */
 };
 
 struct thread {
@@ -121,24 +126,29 @@ static struct view {
 static char shunned[MOST_SHUNNED][LONGEST_NAME]; /* folders that can't be looked into without being stuck */
 static int shunned_count;
 
+static int own_files = -1; /* the folder /proc/self/fd, which is another for each process */
 static int log_file = -1;
 static int log_lost;
 static int listener;
 static uint64_t current; /* the call that waits */
+static int caller;       /* the thread that makes it */
 
 /* --- the log */
 
-static char record[LONGEST_ARGUMENTS + MOST_ARGUMENTS + 4 * LONGEST_NAME];
+#define LARGEST_RECORD (LONGEST_ARGUMENTS + MOST_ARGUMENTS + 4 * LONGEST_NAME)
+
+static char records[2 * LARGEST_RECORD]; /* of one call, which go to the file before it is let go on */
+static size_t complete;                  /* bytes of these; more are of one that was begun */
 static size_t used;
 static int overfull;
 
 static void put_bytes(const char *bytes, size_t length)
 {
-    if (length > sizeof record - used) {
+    if (length > sizeof records - used) {
         overfull = 1;
         return;
     }
-    memcpy(record + used, bytes, length);
+    memcpy(records + used, bytes, length);
     used += length;
 }
 
@@ -197,13 +207,33 @@ static void put_time(void)
     put_number((uint64_t)now.tv_nsec / 1000000, 10, 3);
 }
 
-/* Begin a record. */
+/* Write all records, or none of them if there is no room; what was lost is said as soon as there is. */
+static void flush(void)
+{
+    static const char lost[] = "! 0 log-lost\0"; /* and the NUL that ends it */
+    struct iovec pieces[] = {{(void *)(uintptr_t)lost, sizeof lost}, {records, complete}};
+    int first = log_lost ? 0 : 1;
+    size_t length = complete + (log_lost ? sizeof lost : 0);
+    ssize_t written;
+    struct stat status;
+    if (!complete)
+        return;
+    complete = used = 0;
+    do
+        written = writev(log_file, pieces + first, 2 - first);
+    while (written < 0 && errno == EINTR);
+    log_lost = written != (ssize_t)length;
+    if (written > 0 && log_lost && !fstat(log_file, &status) && status.st_size >= written)
+        (void)!ftruncate(log_file, status.st_size - written);
+}
+
+/* Begin a record; one that was begun and not kept is dropped. */
 static void head(const char *kind)
 {
-    used = 0;
+    used = complete;
     overfull = 0;
-    if (log_lost)
-        put_bytes("! 0 log-lost\0", 14);
+    if (sizeof records - used < LARGEST_RECORD)
+        flush();
     put(kind);
 }
 
@@ -213,31 +243,22 @@ static void head_of(const char *kind, const struct process *process)
     put_word(process->index);
 }
 
-/* Append the record, or none of it if there is no room; what was lost is said as soon as there is. */
-static void write_record(void)
+static void keep_record(void)
 {
-    ssize_t written;
-    struct stat status;
-    if (overfull) {
+    if (overfull)
         log_lost = 1;
-        return;
-    }
-    do
-        written = write(log_file, record, used);
-    while (written < 0 && errno == EINTR);
-    log_lost = written != (ssize_t)used;
-    if (written > 0 && log_lost && !fstat(log_file, &status) && status.st_size >= written)
-        (void)!ftruncate(log_file, status.st_size - written);
+    else
+        complete = used;
 }
 
 /* Tell whether the one who called still waits, so that its number is its own. */
 static int confirm(void) { return ioctl(listener, IS_VALID, &current) ? LEFT_OUT : FOUND; }
 
-static int write_confirmed(void)
+static int keep_confirmed(void)
 {
     if (confirm() != FOUND)
         return LEFT_OUT;
-    write_record();
+    keep_record();
     return FOUND;
 }
 
@@ -247,7 +268,7 @@ static void tell(const struct process *process, const char *code, const char *de
     put(" ");
     put_name(code);
     put_name(detail);
-    write_record();
+    keep_record();
 }
 
 int looks_wanted(void)
@@ -258,11 +279,15 @@ int looks_wanted(void)
 
 void looks_tell_observer(int pid, int privileged)
 {
+    if (own_files >= 0)
+        close(own_files);
+    own_files = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     head("o");
     put_word((uint64_t)pid);
     put_word((uint64_t)privileged);
     put_end();
-    write_record();
+    keep_record();
+    flush();
 }
 
 /* --- names that have been seen */
@@ -449,10 +474,19 @@ void looks_forget(void)
     forget_names();
 }
 
+static void remember_exe(struct process *process, const char *exe)
+{
+    size_t length = strlen(exe);
+    *process->exe = 0;
+    if (length < sizeof process->exe)
+        memcpy(process->exe, exe, length + 1);
+}
+
 /* Write a process down; *process* is the one that had its number before, or NULL. */
 static struct process *write_down(struct process *process, int pid, const struct facts *facts)
 {
     char exe[LONGEST_NAME];
+    const struct process *parent = process_of(facts->parent);
     if (process) {
         close_memory(process);
         process->pid = 0; /* its threads may still point to it */
@@ -463,7 +497,11 @@ static struct process *write_down(struct process *process, int pid, const struct
         .round = 1,
     };
     memcpy(process->image, facts->image, sizeof process->image);
-    exe_of(pid, exe, sizeof exe);
+    if (parent && *parent->exe && !memcmp(parent->image, facts->image, sizeof facts->image))
+        memcpy(exe, parent->exe, sizeof parent->exe); /* it is a copy */
+    else
+        exe_of(pid, exe, sizeof exe);
+    remember_exe(process, exe);
     head_of("p", process);
     put_word((uint64_t)pid);
     put_word((uint64_t)facts->parent);
@@ -471,7 +509,7 @@ static struct process *write_down(struct process *process, int pid, const struct
     put_time();
     put_end();
     put_name(exe);
-    write_record();
+    keep_record();
     return process;
 }
 
@@ -515,11 +553,13 @@ static struct process *identify(int thread)
         char exe[LONGEST_NAME];
         memcpy(process->image, facts.image, sizeof facts.image);
         exe_of(pid, exe, sizeof exe);
+        remember_exe(process, exe);
+        process->told_hidden = 0;
         head_of("y", process);
         put_time();
         put_end();
         put_name(exe);
-        write_record();
+        keep_record();
     }
     return process;
 }
@@ -528,7 +568,7 @@ static struct process *identify(int thread)
 static void hide(struct process *process)
 {
     char path[64], exe[LONGEST_NAME];
-    if (!process->hidden) {
+    if (!process->told_hidden) {
         exe_of(process->pid, exe, sizeof exe);
         if (!*exe) {
             snprintf(path, sizeof path, "/proc/%d/comm", process->pid);
@@ -538,12 +578,12 @@ static void hide(struct process *process)
         }
         tell(process, "hidden", exe);
     }
-    process->hidden = 1;
+    process->hidden = process->told_hidden = 1;
 }
 
 static struct process *meet(int number)
 {
-    char path[64], exe[LONGEST_NAME];
+    char exe[LONGEST_NAME];
     if (process_count >= MOST_PROCESSES || thread_count >= MOST_THREADS)
         looks_forget();
     struct process *process = identify(number);
@@ -571,13 +611,8 @@ static struct process *meet(int number)
         }
         process->elsewhere = elsewhere;
     }
-    snprintf(path, sizeof path, "/proc/%d/mem", process->pid);
-    process->memory = open(path, O_RDONLY | O_CLOEXEC);
-    if (process->memory >= 0)
-        process->hidden = 0;
-    else if (errno == EACCES || errno == EPERM)
-        hide(process);
-    if ((process->memory >= 0 || process->hidden) && confirm() == FOUND)
+    process->hidden = 0;
+    if (confirm() == FOUND)
         return process;
     process->checked = 0;
     return NULL;
@@ -585,17 +620,35 @@ static struct process *meet(int number)
 
 /* --- which file is meant */
 
+/* Read memory of the caller; return how much could be read, or HIDDEN, or LEFT_OUT. */
+static ssize_t read_memory(struct process *process, uint64_t address, void *to, size_t size)
+{
+    if (process->memory < 0) {
+        struct iovec ours = {to, size}, its = {(void *)(uintptr_t)address, size};
+        ssize_t got = process_vm_readv(caller, &ours, 1, &its, 1, 0);
+        if (got >= 0 || (errno != EPERM && errno != ENOSYS))
+            return got > 0 ? got : LEFT_OUT;
+        char path[64]; /* some containers forbid that call, but not this file */
+        snprintf(path, sizeof path, "/proc/%d/mem", caller);
+        process->memory = open(path, O_RDONLY | O_CLOEXEC);
+        if (process->memory < 0)
+            return errno == EACCES || errno == EPERM ? HIDDEN : LEFT_OUT;
+    }
+    ssize_t got = pread(process->memory, to, size, (off_t)address);
+    return got > 0 ? got : LEFT_OUT;
+}
+
 /* Read a name into *to*, which has room for LONGEST_NAME; return its length. */
-static int text_at(const struct process *process, uint64_t address, char *to)
+static int text_at(struct process *process, uint64_t address, char *to)
 {
     size_t length = 0;
     while (length < LONGEST_NAME) {
         size_t piece = length ? 1024 : 256;
         if (piece > LONGEST_NAME - length)
             piece = LONGEST_NAME - length;
-        ssize_t got = pread(process->memory, to + length, piece, (off_t)(address + length));
-        if (got <= 0)
-            return LEFT_OUT;
+        ssize_t got = read_memory(process, address + length, to + length, piece);
+        if (got < 0)
+            return (int)got;
         char *end = memchr(to + length, 0, (size_t)got);
         if (end)
             return (int)(end - to);
@@ -731,7 +784,7 @@ static int is_shunned(const struct place *place)
 /* Find the true name and the state of what is at *place*. */
 static int see(const struct place *place, int follow, struct found *found)
 {
-    char path[64];
+    char number[16];
     if (shunned_count && is_shunned(place))
         return LEFT_OUT;
     int file = reach(place, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
@@ -739,8 +792,10 @@ static int see(const struct place *place, int follow, struct found *found)
         int is_refused = errno == EACCES || errno == EPERM;
         return is_refused && begins_with(*place->prefix ? place->prefix : place->name, "/proc/") ? KEPT_OUT : NOTHING;
     }
-    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    int result = link_of(path, found->name, sizeof found->name) && !fstat(file, &found->status) ? FOUND : LEFT_OUT;
+    snprintf(number, sizeof number, "%d", file);
+    ssize_t length = readlinkat(own_files, number, found->name, sizeof found->name - 1);
+    int result = length > 0 && !fstat(file, &found->status) ? FOUND : LEFT_OUT;
+    found->name[length > 0 ? length : 0] = 0;
     close(file);
     return result;
 }
@@ -850,8 +905,9 @@ static int place_argument(const struct look *look, int second, struct place *pla
     char name[LONGEST_NAME];
     int folder = second ? look->call->other_folder : look->call->folder;
     int argument = second ? look->call->other_name : look->call->name;
-    if (text_at(look->process, look->arguments[argument], name) < 0)
-        return LEFT_OUT;
+    int length = text_at(look->process, look->arguments[argument], name);
+    if (length < 0)
+        return length;
     place_of(look->process, look->thread, folder_argument(look, folder), name, place);
     return FOUND;
 }
@@ -883,7 +939,7 @@ static int opened(const struct process *process, const struct place *place, uint
     }
     put_end();
     put_name(found.name);
-    return write_confirmed();
+    return keep_confirmed();
 }
 
 static int is_of_system(const char *name)
@@ -904,7 +960,7 @@ static int look_open(const struct look *look)
     int folder = folder_argument(look, look->call->folder);
     int length = text_at(process, look->arguments[look->call->name], name);
     if (length < 0)
-        return LEFT_OUT;
+        return length;
     if (is_seen(process->owner, flags, name, (size_t)length)
         || (!process->elsewhere && is_seen(installed, flags, name, (size_t)length)))
         return FOUND;
@@ -922,8 +978,10 @@ static int look_open2(const struct look *look)
     char name[LONGEST_NAME];
     struct place place;
     uint64_t how[3];
-    if (text_at(look->process, look->arguments[look->call->name], name) < 0
-        || pread(look->process->memory, how, sizeof how, (off_t)look->arguments[look->call->flags]) != sizeof how)
+    int length = text_at(look->process, look->arguments[look->call->name], name);
+    if (length < 0)
+        return length;
+    if (read_memory(look->process, look->arguments[look->call->flags], how, sizeof how) != sizeof how)
         return LEFT_OUT;
     if (how[0] & (O_PATH | O_DIRECTORY))
         return NOTHING;
@@ -980,7 +1038,7 @@ static int look_rename(const struct look *look)
     put_name(one.name);
     put_name(other.name);
     epoch++;
-    return write_confirmed();
+    return keep_confirmed();
 }
 
 static int look_link(const struct look *look)
@@ -996,7 +1054,7 @@ static int look_link(const struct look *look)
     put_name(one.status.st_nlink ? one.name : "");
     put_name(other.name);
     epoch++;
-    return write_confirmed();
+    return keep_confirmed();
 }
 
 static int look_symlink(const struct look *look)
@@ -1017,7 +1075,7 @@ static int look_symlink(const struct look *look)
     put_name(one.name);
     put_name(target);
     epoch++;
-    return write_confirmed();
+    return keep_confirmed();
 }
 
 static int look_unlink(const struct look *look)
@@ -1035,7 +1093,7 @@ static int look_unlink(const struct look *look)
     put_end();
     put_name(one.name);
     epoch++;
-    return write_confirmed();
+    return keep_confirmed();
 }
 
 static int look_mkdir(const struct look *look)
@@ -1050,7 +1108,7 @@ static int look_mkdir(const struct look *look)
     head_of("k", look->process);
     put_end();
     put_name(one.name);
-    return write_confirmed();
+    return keep_confirmed();
 }
 
 /* The arguments of a program, one after the other, each ended by a NUL. */
@@ -1064,7 +1122,7 @@ static int read_words(const struct look *look, uint64_t address, size_t *size)
     *size = 0;
     while (address && count < MOST_ARGUMENTS && length < LONGEST_ARGUMENTS) {
         unsigned char pointers[32 * 8];
-        ssize_t got = pread(look->process->memory, pointers, 32 * width, (off_t)address);
+        ssize_t got = read_memory(look->process, address, pointers, 32 * width);
         if (got < 0)
             return 0;
         size_t whole = (size_t)got / width;
@@ -1084,7 +1142,7 @@ static int read_words(const struct look *look, uint64_t address, size_t *size)
             for (size_t piece = 256; length < LONGEST_ARGUMENTS; piece = 4096) {
                 if (piece > LONGEST_ARGUMENTS - length)
                     piece = LONGEST_ARGUMENTS - length;
-                got = pread(look->process->memory, words + *size, piece, (off_t)pointer);
+                got = read_memory(look->process, pointer, words + *size, piece);
                 if (got < 0)
                     return 0;
                 char *end = memchr(words + *size, 0, (size_t)got);
@@ -1092,7 +1150,7 @@ static int read_words(const struct look *look, uint64_t address, size_t *size)
                 *size += added;
                 length += added;
                 pointer += added;
-                if (end || !got)
+                if (end)
                     break;
             }
             words[(*size)++] = 0;
@@ -1126,7 +1184,7 @@ static int look_execute(const struct look *look)
     put_name(one.name);
     if (count)
         put_bytes(words, size);
-    if (write_confirmed() != FOUND)
+    if (keep_confirmed() != FOUND)
         return LEFT_OUT;
     join(&place, path);
     if (getxattr(path, "security.capability", NULL, 0) > 0)
@@ -1172,7 +1230,7 @@ static int (*const actions[KINDS])(const struct look *) = {
     [CHDIR] = look_chdir, [VIEW] = look_view, [HANDLE] = look_handle, [URING] = look_uring,
 };
 
-void looks_look(int from, const struct notification *called)
+static void look_at(int from, const struct notification *called)
 {
     struct look look = {.thread = (int)called->pid, .arguments = called->arguments};
     for (int place = 0; place < known.machines; place++)
@@ -1185,6 +1243,7 @@ void looks_look(int from, const struct notification *called)
         return;
     listener = from;
     current = called->id;
+    caller = look.thread;
     look.slot = thread_slot(look.thread);
     struct process *process = look.slot->number ? look.slot->process : NULL;
     if (!process || !process->checked || now() - process->checked > FRESH)
@@ -1207,12 +1266,23 @@ void looks_look(int from, const struct notification *called)
         process->movers--;
         process->owner = ++last_owner;
     }
-    if (actions[look.call->kind](&look) == KEPT_OUT) {
+    int result = actions[look.call->kind](&look);
+    if (result == KEPT_OUT) {
         char path[64], ignored[8];
         snprintf(path, sizeof path, "/proc/%d/cwd", look.thread);
-        if (!link_of(path, ignored, sizeof ignored))
-            hide(process);
+        result = link_of(path, ignored, sizeof ignored) ? LEFT_OUT : HIDDEN;
     }
+    if (result == HIDDEN) {
+        hide(process);
+        if (look.call->kind == EXECUTE)
+            process->checked = 0;
+    }
+}
+
+void looks_look(int from, const struct notification *called)
+{
+    look_at(from, called);
+    flush();
 }
 
 /* --- beginning */
@@ -1278,7 +1348,7 @@ static void beware_of(char *line)
     head("! 0 served");
     put_end();
     put_name(folder);
-    write_record();
+    keep_record();
 }
 
 void looks_beware(void)
@@ -1305,4 +1375,5 @@ void looks_beware(void)
             length = 0; /* a line that can't be one */
     }
     close(file);
+    flush();
 }

@@ -50,7 +50,7 @@ void looks_begin(int log);
 /* Write down what the call says; *listener* is asked whether the caller still waits. */
 void looks_look(int listener, const struct notification *called);
 
-/* Write the record that says that this process observes. */
+/* Be the one that observes from now on, and write that down. */
 void looks_tell_observer(int pid, int privileged);
 
 /* Know nothing of any process. */

@@ -3,7 +3,8 @@
 `loaded` asks every finder about the files of a run, `foreseen` what its code would load.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 
 from sumatra import plugins
 from sumatra.dependency_finder.base import Finder, Found, Run
@@ -30,6 +31,38 @@ BACKENDS: dict[str, Backend] = {
 }
 
 
+#: What the names of files have in them that a finder may know: how they end, and what else is in them.  A finder that
+#: isn't here, or whose names these are among, is asked; the others aren't even loaded, because each run asks them all.
+HINTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "r": ((".R", ".r", ".Rmd", ".rmd", ".qmd", ".Rnw", ".rds", ".rdb", ".rdx"), ("/R/", "/renv")),
+    "matlab": (
+        (".m", ".mlx", ".mex", ".mexa64", ".mexw64", ".mexmaci64", ".mexmaca64", ".oct", ".p"),
+        ("/octave", "/toolbox/"),
+    ),
+    "neuron": ((".hoc", ".oc", ".ses", ".mod", "/special"), ("nrn",)),
+    "genesis": ((".g",), ()),
+    "julia": ((".jl", ".ji"), ("/julia", "/libjulia")),
+    "script": (
+        (".sh", ".bash", ".zsh", ".pl", ".pm", ".rb", ".lua", ".tcl", ".sli", ".nestml", ".gp", ".gnuplot", ".js"), (),
+    ),
+}
+
+#: Where databases of packages lie; where there is none, nobody has to be asked about it.
+_DATABASES = {
+    "debian": ("/var/lib/dpkg",), "rpm": ("/usr/lib/sysimage/rpm", "/var/lib/rpm"), "alpine": ("/lib/apk",),
+}
+
+
+def _may_know(name: str, files: Sequence[str]) -> bool:
+    """Tell whether the finder *name* may know any of *files*."""
+    if name in _DATABASES:
+        return any(map(os.path.isdir, _DATABASES[name]))
+    if name not in HINTS:
+        return True
+    endings, inside = HINTS[name]
+    return any(path.endswith(endings) or any(part in path for part in inside) for path in files)
+
+
 def get_finder(name: str) -> Finder:
     """Return the finder *name*, or raise `NoSuchPlugin`."""
     backend: type[Finder] = plugins.load(__name__, name).BACKEND
@@ -40,7 +73,7 @@ def loaded(run: Run) -> Found:
     """Return what the files that *run* loaded belong to, as all finders say: those of others first, then ours."""
     from sumatra.dependency_finder._numerics import numerics
 
-    found = _asked(run, lambda finder, left: finder.loaded(left))
+    found = _asked(run, lambda finder, left: finder.loaded(left), _may_know)
     try:
         surroundings = numerics(run.files, run.cache)
     except OSError:
@@ -53,11 +86,16 @@ def foreseen(run: Run) -> Found:
     return _asked(run, lambda finder, left: finder.foreseen(left))
 
 
-def _asked(run: Run, ask: Callable[[Finder, Run], Found]) -> Found:
+def _asked(
+    run: Run, ask: Callable[[Finder, Run], Found],
+    is_worth_asking: Callable[[str, Sequence[str]], bool] = lambda name, files: True,
+) -> Found:
     from sumatra.dependency_finder._third_parties import third_parties
 
     total = Found()
     for name in (*(name for name in third_parties(run.cache) if name not in BACKENDS), *BACKENDS):
+        if not is_worth_asking(name, run.files):
+            continue
         try:
             found = ask(get_finder(name), run)
             total = _with(total, found)

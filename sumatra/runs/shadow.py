@@ -24,6 +24,9 @@ __all__ = ["Shadow"]
 #: A program that ends sooner than this (seconds) is saved to the store once, at its end; its folder has it meanwhile.
 _PATIENCE = 0.2
 
+#: Seconds between loading one and another of the modules that will be needed: the program is to have the processor.
+_PAUSE = 0.01
+
 
 class Shadow:
     """Threads beside the run; `join` returns the record with what was found."""
@@ -171,9 +174,10 @@ class Shadow:
         from sumatra import dependency_finder
 
         for name in dependency_finder.BACKENDS:
-            if self._ended.is_set():
+            if self._ended.wait(_PAUSE):
                 return
-            dependency_finder.get_finder(name)
+            if name not in dependency_finder.HINTS:
+                dependency_finder.get_finder(name)
 
     def _understand_parameters(self, meaning: Meaning) -> None:
         self._record = replace(self._record, parameters=meaning.parameters)

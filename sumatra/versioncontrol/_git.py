@@ -34,7 +34,6 @@ MOST_UNTRACKED = 100_000
 _MOST_OUTPUT = 24_000_000  # bytes of a status with untracked files
 _MOST_DIFF = 16_000_000  # bytes
 _DEEPEST = 20  # submodules in submodules
-_AT_ONCE = 500  # names in one command
 
 _EMPTY_TREE = {
     "sha1": "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -52,6 +51,8 @@ class GitWorkingCopy(WorkingCopy):
     def __init__(self, root: str, git: Git) -> None:
         super().__init__(root)
         self._git = git
+        self._current: str | None = None  #: the version at the last look
+        self._listed: bytes | None = None  #: the index as it was when it was last looked at
 
     @classmethod
     def create(cls, root: str) -> Self:
@@ -121,13 +122,15 @@ class GitWorkingCopy(WorkingCopy):
         return inner is not None and inner.contains(inside[len(prefix) + 1:])
 
     def tracked(self, paths: Iterable[str]) -> set[str]:
-        """Return those of *paths* that are files in the index, or in that of a submodule."""
+        """Return those of *paths* that are files in the index, or in that of a submodule.
+
+        It is the index as it was at the last `status`, if that has been asked for.
+        """
         asked = list(paths)
-        found: set[str] = set()
-        for start in range(0, len(asked), _AT_ONCE):
-            answer = self._git.ask("ls-files", "-z", "--", *asked[start:start + _AT_ONCE])
-            if answer.status == 0:
-                found.update(map(os.fsdecode, answer.output.split(b"\0")))
+        if self._listed is None:
+            self._index()
+        names = (entry.partition(b"\t")[2] for entry in (self._listed or b"").split(b"\0"))
+        found = set(map(os.fsdecode, names))
         found &= set(asked)
         if len(found) < len(asked) and os.path.lexists(os.path.join(self.root, ".gitmodules")):
             found.update(path for path in asked if path not in found and self.contains(path))
@@ -181,6 +184,8 @@ class GitWorkingCopy(WorkingCopy):
         if version is None and self.version() is None:
             return None
         is_alone = not any(re.fullmatch(r"remote\..+\.url", key, re.DOTALL) for key in self._git.settings)
+        if is_alone and version is not None and version == self._current:
+            return None
         full = version if version and _WHOLE.fullmatch(version) and not is_alone else self.resolve(version or "HEAD")
         if is_alone:
             return None
@@ -219,6 +224,7 @@ class GitWorkingCopy(WorkingCopy):
     def _status(self, untracked: bool, depth: int) -> Status:
         (seen, notes), index = _both(lambda: self._look(untracked), self._index)
         changed = list(seen.changed)
+        self._current = seen.version
         notes += self._doubts(seen, index)
         for path, inner in self._submodules(index):
             if isinstance(inner, str):
@@ -245,7 +251,8 @@ class GitWorkingCopy(WorkingCopy):
         return seen, notes
 
     def _index(self) -> Index:
-        return read_index(self._git.say("ls-files", "--stage", "-v", "-z"))
+        self._listed = self._git.say("ls-files", "--stage", "-v", "-z")
+        return read_index(self._listed)
 
     def _doubts(self, seen: Seen, index: Index) -> Iterator[str]:
         """Yield a sentence for each thing that could not be looked at, or not well."""

@@ -5,6 +5,7 @@ declares its options, and ``run(args)`` which does the work and returns an exit 
 errors it lets through: `main` turns them into one sentence and an exit status.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -79,7 +80,8 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except OSError as error:
-        if not _is_full(sys.stdout):
+        # Where output isn't buffered, nothing is left in the stream by which it could be asked.
+        if not (_is_full(sys.stdout) or (error.errno == errno.ENOSPC and error.filename is None)):
             return _fault(error, words)
         _complain(SumatraError(f"the output can't be written: {error.strerror}"))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -177,6 +179,18 @@ def _fault(error: Exception, words: Sequence[str]) -> int:
 
 
 def entry() -> NoReturn:
-    """End the process with what `main` returns: the console script."""
+    """End the process with what `main` returns: the console script.
+
+    It ends at once: to take apart all modules that were loaded would take as long as a short run takes to be recorded,
+    and nothing is open any more.  For the same reason cycles are looked for less often than is usual.
+    """
+    import gc
+
+    gc.set_threshold(20_000)
     status = main()
-    sys.exit(status)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # who reads it has gone; `main` has said what there was to say
+            pass
+    os._exit(status)

@@ -279,7 +279,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path, copy, compiler):
     with zipfile.ZipFile(wheel) as archive:
         inside = sorted(name for name in archive.namelist() if ".dist-info/" not in name)
         (entries,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
-        assert "smt = sumatra.cli:main" in archive.read(entries).decode()
+        assert "smt = sumatra.cli:entry" in archive.read(entries).decode()
     helper = ["sumatra/capture/_observer.abi3.so"] if can_compile() and not compiler else []
     assert inside == sorted([*(name for name in git_files() if not is_of_helper(name)), *helper])
 

@@ -26,7 +26,7 @@ def _reprozip(bin_folder: Path, folder: Path) -> Sequence[str]:
 
 
 RIVALS: dict[str, tuple[list[str], Make]] = {
-    "Sumatra 0.8.1": (["sumatra==0.8.1", "setuptools<81"], _sumatra),
+    "Sumatra 0.8.1": (["sumatra==0.8.1", "GitPython", "setuptools<81"], _sumatra),
     "ReproZip 1.3": (["reprozip", "setuptools<81"], _reprozip),
 }
 WORKLOADS = {"W1": [PYTHON, "-S", "w1.py"], "W2": [PYTHON, "w2.py", "params.yaml"], "W3": ["/bin/sh", "w3.sh"]}

@@ -188,8 +188,8 @@ STARTS = {
         "os.environ['PYTHONPATH'] = 'x'; del os.environ['PYTHONPATH'];"
         "subprocess.run([sys.executable, '-c', CHILD, name])"
     ),
-    "by a shell": "subprocess.run(f'{sys.executable} -c \"{CHILD}\" {name}', shell=True)",
-    "os.system": "os.system(f'{sys.executable} -c \"{CHILD}\" {name}')",
+    "by a shell": "subprocess.run(f'\"{sys.executable}\" -c \"{CHILD}\" {name}', shell=True)",
+    "os.system": "os.system(f'\"{sys.executable}\" -c \"{CHILD}\" {name}')",
     "os.spawnv": "os.spawnv(os.P_WAIT, sys.executable, [sys.executable, '-c', CHILD, name])",
     "os.spawnve": "os.spawnve(os.P_WAIT, sys.executable, [sys.executable, '-c', CHILD, name], {})",
     "os.posix_spawn": "os.waitpid(os.posix_spawn(sys.executable, [sys.executable, '-c', CHILD, name], os.environ), 0)",
@@ -259,7 +259,7 @@ def test_programs_that_are_not_python_are_named() -> None:
 
 
 def test_the_tree_of_programs_is_told_as_far_as_it_is_known() -> None:
-    script = f"{sys.executable} -c \"import subprocess, sys; subprocess.run([sys.executable, '-c', '0', 'x'])\"; true"
+    script = f"'{sys.executable}' -c \"import subprocess, sys; subprocess.run([sys.executable, '-c', '0', 'x'])\"; true"
     observer = observation.begin("../log", "audit")
     os.waitpid(observer.spawn("/bin/sh", ["sh", "-c", script], dict(os.environ), {}, ()), 0)
     observed = observer.finish()

@@ -122,9 +122,9 @@ def _words(program: str, build: Callable[[str], str]) -> list[str]:
     if kind == "shell":
         return ["/bin/sh", "-c", "cat in > temp && mv temp out && cat out | tr a b > out_2"]
     if way.endswith("of a shell"):
-        return ["/bin/sh", "-c", f'{python} -c "{COPY}"']
+        return ["/bin/sh", "-c", f'"{python}" -c "{COPY}"']
     if "make" in program:
-        recipe = f"{python} -c '{COPY.replace(chr(39), chr(34)).replace('out', '$@')}'" if way else "cat in > $@"
+        recipe = f"'{python}' -c '{COPY.replace(chr(39), chr(34)).replace('out', '$@')}'" if way else "cat in > $@"
         targets = " ".join(f"out_{number}" for number in range(6))
         Path("Makefile").write_text(f"all: {targets}\n{targets}:\n\t{recipe}\n")
         return ["make", "-s", "-j4"]

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -156,7 +157,8 @@ def test_main_files_are_found_wherever_they_were_run_from(project, smt):
     (source / "main.py").write_text("print(1)")
     for label, main, folder in [("above", "src/main.py", project), ("inside", "main.py", source),
                                 ("beside", "../src/main.py", project / "Data"), ("other", "main.py", project)]:
-        said = smt("run", "-q", "-l", label, "-e", sys.executable, "-m", main, project / "default.param", cwd=folder)
+        python = shlex.quote(sys.executable)
+        said = smt("run", "-q", "-l", label, "-e", python, "-m", main, project / "default.param", cwd=folder)
         assert said.status == 0, said
     assert smt("list", "-m", "src/main.py").out.split() == ["beside", "inside", "above"]
     assert smt("list", "-m", "src/").out.split() == ["beside", "inside", "above"]

@@ -98,9 +98,13 @@ class Readings:
 
     def follow(self) -> None:
         """Take digests until `end` is called; to be run in a thread of its own."""
-        if self._log is None:
+        try:
+            log = open(self._log, "rb") if self._log is not None else None  # noqa: SIM115  closed below
+        except OSError:
+            return  # the program has removed it, which the observer will say
+        if log is None:
             return
-        with open(self._log, "rb") as file:
+        with log as file:
             for record in records(self._pieces(file.read)):
                 if self._ended.is_set():
                     return

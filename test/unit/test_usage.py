@@ -58,7 +58,7 @@ def test_a_process_whose_parent_has_gone_still_counts(sampled):
     )
     peak, samples = sampled(code)
     assert peak > 100e6
-    assert samples[-1].processes >= 2
+    assert any(sample.processes == 2 for sample in samples if 0.6 < sample.time < 1.15)
 
 
 def test_a_run_that_is_over_at_once_costs_nothing_and_has_no_samples():

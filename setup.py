@@ -19,7 +19,8 @@ HELPER = Extension(
     "sumatra.capture._observer",
     sources=["sumatra/capture/_observer.c", "sumatra/capture/_looks.c"],
     depends=["sumatra/capture/_looks.h"],
-    extra_compile_args=["-std=c11", "-O2", "-g0", "-Wall", "-Wextra"],
+    extra_compile_args=["-std=c11", "-O2", "-g0", "-Wall", "-Wextra", "-pthread"],
+    extra_link_args=["-pthread"],
     py_limited_api=True,
     optional=True,
 )

@@ -15,7 +15,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -26,7 +28,7 @@
 #include <unistd.h>
 
 /* Grows with each change of what notify.py may expect of this file. */
-#define REVISION 1
+#define REVISION 2
 
 /* What the headers of older systems don't have: the same numbers on every machine that we know. */
 #ifndef SYS_pidfd_send_signal
@@ -52,55 +54,126 @@
 #define PATIENCE 3 /* seconds that one call may take before the second one steps in */
 #define ROUND 1000 /* calls between two looks whether anybody still wants to know */
 
+#define WORKERS 2 /* threads that answer where processes call side by side */
+#define WINDOW 64 /* calls after which it is decided whether they do */
+#define SIDE_BY_SIDE 4 /* so many of these, on average of late, come back to a process after calls of another */
+#define RECENT 8
+
 /* --- the process that watches */
 
 /* What both that watch can see: what is being answered, and a number that changes with each call. */
 static volatile struct shared {
-    struct notification called;
+    struct notification called[1 + WORKERS];
     uint32_t beat;
 } *shared;
 
 enum ending { RUN_HAS_ENDED, OTHER_HAS_ENDED };
 
-static void answer(int listener, uint64_t id)
+static int listening = -1; /* where calls come from */
+static pthread_mutex_t looking = PTHREAD_MUTEX_INITIALIZER; /* held by the thread that looks: one at a time */
+static int count, is_wanted = 1;
+
+static void answer(uint64_t id)
 {
     struct answer going_on = {id, 0, 0, GO_ON};
-    (void)!ioctl(listener, SEND, &going_on);
+    (void)!ioctl(listening, SEND, &going_on);
 }
 
-static void clear_shared(void)
+static void clear_shared(int place)
 {
-    shared->called.id = 0;
-    memset((void *)&shared->called, 0, sizeof shared->called); /* or the kernel wouldn't take it */
+    shared->called[place].id = 0;
+    memset((void *)&shared->called[place], 0, sizeof shared->called[place]); /* or the kernel wouldn't take it */
+}
+
+/* Tell whether the calls of late came from processes that run side by side, and not from one after the other. */
+static int are_side_by_side(uint32_t thread)
+{
+    static uint32_t recent[RECENT], last;
+    static int calls, returns, place, of_late;
+    if (thread != last) {
+        for (int which = 0; which < RECENT; which++)
+            if (recent[which] == thread) {
+                returns++;
+                break;
+            }
+        recent[place++ % RECENT] = last = thread;
+    }
+    if (++calls == WINDOW) {
+        of_late = of_late - of_late / 4 + returns; /* four times the average */
+        calls = returns = 0;
+    }
+    return of_late >= 4 * SIDE_BY_SIDE;
+}
+
+/* Wake whom a call or an answer waits for on the same processor, or on any.
+ *
+ * While only one process runs at a time, its processor is free as soon as it waits for us, and waking another one costs
+ * more than all that we do.  Processes that run side by side would queue up for one processor.  Since Linux 6.6.
+ */
+static void wake_here(int here)
+{
+    static int is_here = -1;
+    if (here != is_here)
+        (void)!ioctl(listening, SET_FLAGS, here ? SYNCHRONOUS : 0);
+    is_here = here;
+}
+
+/* Receive a call and answer it; return whether processes run side by side, -1 if there was none. */
+static int serve_call(int place)
+{
+    clear_shared(place);
+    if (ioctl(listening, RECEIVE, (void *)&shared->called[place])) /* it doesn't wait any more */
+        return -1;
+    struct notification called = *(volatile struct notification *)&shared->called[place];
+    pthread_mutex_lock(&looking);
+    if (is_wanted)
+        looks_look(listening, &called);
+    if (++count == ROUND) {
+        count = 0;
+        is_wanted = is_wanted && looks_wanted();
+    }
+    int side_by_side = are_side_by_side(called.pid);
+    wake_here(!side_by_side);
+    shared->beat++;
+    pthread_mutex_unlock(&looking);
+    answer(called.id);
+    clear_shared(place);
+    return side_by_side;
+}
+
+static void *work(void *place)
+{
+    for (;;)
+        serve_call((int)(intptr_t)place);
+    return NULL;
+}
+
+/* Start the threads that answer from now on; return how many they are. */
+static int start_workers(void)
+{
+    int started = 0;
+    pthread_t thread;
+    while (started < WORKERS && !pthread_create(&thread, NULL, work, (void *)(intptr_t)(1 + started)))
+        started++;
+    return started;
 }
 
 /* Do the work until the run or the one that stands by has ended. */
-static enum ending observe(int listener, int other)
+static enum ending observe(int other, int *workers)
 {
-    struct pollfd ready[] = {{listener, POLLIN, 0}, {other, POLLIN, 0}};
-    int count = 0, is_wanted = 1;
+    struct pollfd ready[] = {{listening, POLLIN, 0}, {other, POLLIN, 0}};
     for (;;) {
+        ready[0].events = *workers ? 0 : POLLIN;
         if (poll(ready, 2, -1) < 0) /* a negative `other` is passed over */
             continue;
         if (ready[1].revents)
             return OTHER_HAS_ENDED;
-        if (!(ready[0].revents & POLLIN)) {
-            if (ready[0].revents)
-                return RUN_HAS_ENDED;
-            continue;
-        }
-        clear_shared();
-        if (ioctl(listener, RECEIVE, (void *)shared)) /* it doesn't wait any more */
-            continue;
-        struct notification called = *(volatile struct notification *)&shared->called;
-        if (is_wanted)
-            looks_look(listener, &called);
-        answer(listener, called.id);
-        clear_shared();
-        shared->beat++;
-        if (++count == ROUND) {
-            count = 0;
-            is_wanted = is_wanted && looks_wanted();
+        if (ready[0].revents & POLLIN) {
+            if (serve_call(0) > 0)
+                *workers = start_workers();
+        } else if (ready[0].revents) {
+            pthread_mutex_lock(&looking); /* what is being written down is written down */
+            return RUN_HAS_ENDED;
         }
     }
 }
@@ -110,7 +183,7 @@ static enum ending stand_by(int first, int listener)
 {
     struct pollfd end = {first, POLLIN, 0}, calls = {listener, POLLIN, 0};
     int idle = 0;
-    uint64_t id_before = 0;
+    uint64_t before[1 + WORKERS] = {0};
     uint32_t beat_before = 0;
     for (;;) {
         int ended = poll(&end, 1, 1000);
@@ -118,11 +191,14 @@ static enum ending stand_by(int first, int listener)
         (void)!poll(&calls, 1, 0);
         if (ended > 0)
             return calls.revents & POLLHUP ? RUN_HAS_ENDED : OTHER_HAS_ENDED;
-        uint64_t id = shared->called.id;
+        int waits = calls.revents & POLLIN, is_stuck = 0;
+        for (int place = 0; place < 1 + WORKERS; place++) {
+            uint64_t id = shared->called[place].id;
+            is_stuck |= id && id == before[place]; /* each call has a number of its own */
+            before[place] = id;
+        }
         uint32_t beat = shared->beat;
-        int waits = id || calls.revents & POLLIN;
-        idle = waits && id == id_before && beat == beat_before ? idle + 1 : 0;
-        id_before = id;
+        idle = is_stuck || (waits && beat == beat_before) ? idle + 1 : 0;
         beat_before = beat;
         if (idle >= PATIENCE) {
             syscall(SYS_pidfd_send_signal, first, SIGKILL, NULL, 0);
@@ -160,10 +236,12 @@ static int hear(int control, int *privileged)
  */
 static void watch(int control)
 {
-    int listener = -1, privileged = 1, told = 0;
+    int listener = -1, privileged = 1, told = 0, workers = 0;
     for (;;) {
         int own = (int)syscall(SYS_pidfd_open, getpid(), 0);
+        pthread_mutex_lock(&looking);
         pid_t standby = own < 0 ? -1 : fork();
+        pthread_mutex_unlock(&looking);
         if (standby < 0 && listener < 0)
             return;
         if (listener < 0) {
@@ -175,14 +253,15 @@ static void watch(int control)
             if (own >= 0)
                 close(own);
             if (!told) {
-                (void)!ioctl(listener, SET_FLAGS, SYNCHRONOUS); /* since Linux 6.6 */
+                listening = listener;
+                wake_here(1);
                 looks_tell_observer(getpid(), privileged);
                 told = 1;
             }
             int other = standby < 0 ? -1 : (int)syscall(SYS_pidfd_open, standby, 0);
             if (standby > 0 && other < 0)
                 continue; /* it has ended already */
-            enum ending ending = observe(listener, other);
+            enum ending ending = observe(other, &workers);
             if (other >= 0)
                 close(other);
             if (ending == RUN_HAS_ENDED)
@@ -192,9 +271,12 @@ static void watch(int control)
                 return;
             close(own);
             looks_forget();
-            told = 0;
-            answer(listener, shared->called.id);
-            clear_shared();
+            listening = listener;
+            told = workers = 0;
+            for (int place = 0; place < 1 + WORKERS; place++) {
+                answer(shared->called[place].id);
+                clear_shared(place);
+            }
         }
     }
 }

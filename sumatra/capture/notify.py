@@ -29,7 +29,7 @@ MAKERS = ("helper", "python")
 _CAP_SYS_PTRACE = 1 << 19
 
 #: What the helper has to have: one that was built from other sources than these isn't used.
-_REVISION = 1
+_REVISION = 2
 
 _FILTERING, _STARTING, _WORDS = b"f", b"s", b"w"  # where a child failed that could not become the program
 

@@ -400,16 +400,68 @@ def only_notify(method: str) -> None:
         pytest.skip("strace has no second one")
 
 
+SIDE_BY_SIDE = 3
+
+
+def side_by_side(program: str, *words: str) -> list[str]:
+    """Return the words of a command that runs *program* several times at once, each in a folder of its own."""
+    for place in range(SIDE_BY_SIDE):
+        Path(f"d{place}").mkdir()
+    script = (
+        'pids=; for d in d*; do (cd $d && exec "$@") & pids="$pids $!"; done; all=0; '
+        "for p in $pids; do wait $p || all=1; done; exit $all"
+    )
+    return ["/bin/sh", "-c", script, "sh", program, *words]
+
+
+def test_programs_that_run_side_by_side_are_all_seen(start: Start, built: Callable[[str], str]) -> None:
+    """The helper answers several at a time then."""
+    words = side_by_side(built("opens"), "3000", "1000")
+    names = {f"d{place}/f{number}" for place in range(SIDE_BY_SIDE) for number in range(1000)}
+    for name in names:
+        Path(name).write_text("x")
+    observed = start(*words).end()
+    assert read(observed) == names
+    openers: dict[str, set[int]] = {f"d{place}": set() for place in range(SIDE_BY_SIDE)}
+    for name, file in here(observed).items():
+        openers[name.partition("/")[0]] |= set(file.readers)
+    assert sorted(map(len, openers.values())) == [1] * SIDE_BY_SIDE
+    assert len(set().union(*openers.values())) == SIDE_BY_SIDE
+
+
+def test_the_helper_answers_several_at_a_time_only_where_they_run_side_by_side(
+    start: Start, built: Callable[[str], str], method: str
+) -> None:
+    if method != "notify/helper":
+        pytest.skip("only the helper does that")
+    alone = start(built("opens"), "60000", "50")
+    together = start(*side_by_side(built("opens"), "60000", "50"))
+
+    def threads(run: Run) -> int:
+        return len(os.listdir(f"/proc/{watchers(Path(run.observer._log_path))[0]}/task"))
+
+    wait_until(lambda: threads(together) > 1, "it answers one at a time")
+    assert threads(alone) == 1
+    together.end(1)  # there are no such files
+    alone.end(1)
+
+
 @pytest.mark.usefixtures("only_notify")
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("times", [1, 8])
 @pytest.mark.provokes("observer-killed")
 def test_when_the_observer_is_killed_another_takes_over(
-    start: Start, built: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory, times: int
+    start: Start, built: Callable[[str], str], times: int, together: bool
 ) -> None:
-    for number in range(50):
-        Path(f"f{number}").write_text("x")
+    words = [built("opens"), "60000", "50"]
+    names = {f"f{number}" for number in range(50)}
+    if together:
+        words = side_by_side(*words)
+        names = {f"d{place}/{name}" for place in range(SIDE_BY_SIDE) for name in names}
+    for name in names:
+        Path(name).write_text("x")
     out = os.open("printed", os.O_RDWR | os.O_CREAT)
-    run = start(built("opens"), "60000", "50", descriptors={1: out})
+    run = start(*words, descriptors={1: out})
     log = Path(run.observer._log_path)
     killed: set[int] = set()
     while len(killed) < times:
@@ -421,7 +473,7 @@ def test_when_the_observer_is_killed_another_takes_over(
     assert run.wait() == 0, os.pread(out, 100, 0)
     os.close(out)
     observed = run.observer.finish()
-    assert read(observed) >= {f"f{number}" for number in range(50)}
+    assert read(observed) >= names
     assert "observer-killed" in {finding.code for finding in observed.findings}
 
 

@@ -356,6 +356,12 @@ class Project:
             self.add_comment(found.done.record.label, found.sentence)
         return found
 
+    def patch_between(self, one: Record, other: Record) -> Iterator[str]:
+        """Yield the lines of a patch from the code of *one* to that of *other*, uncommitted changes included."""
+        from sumatra.runs.patches import patch_between
+
+        return patch_between(one, other, self.objects, self.path, os.path.join(self.folder, "work"))
+
     def request(
         self, words: Sequence[str], *, whole: bool = False, executable: str | None = None, main_file: str | None = None,
         **rest: Any,

@@ -4,6 +4,7 @@
     smt diff 2026112 last --long
     smt diff first second third      (a table of what varies)
     smt diff A B -i '^Data/log'      (leave out what the regular expression finds in a name)
+    smt diff A B --code              (and how the code differs, as a patch)
 
 The results come first, then what could explain them, likeliest first: inputs, parameters, code, libraries,
 environment, command, machine. What one of the records doesn't tell is not taken for equal. The exit status is 0 if the
@@ -13,10 +14,18 @@ results are the same, and 1 if they differ.
 import argparse
 import json
 import re
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sumatra.cli.terminal import parse_anywhere, project_here, view_for
 from sumatra.differences import KINDS, between, varying
 from sumatra.errors import UsageError
+from sumatra.formatting.escape import visible
+from sumatra.formatting.layout import paint
+
+if TYPE_CHECKING:
+    from sumatra.formatting import View
 
 parse = parse_anywhere
 
@@ -34,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("-i", "--ignore", action="append", default=[], metavar="PATTERN",
         help="leave out names in which this regular expression is found; may be given several times")
     add("--parameters", action="store_true", help="compare parameters only")
-    add("--code", action="store_true", help="compare code only")
+    add("--code", action="store_true", help="compare code only, and show how it differs as a patch")
     add("--env", action="store_true", help="compare environment, libraries and machine only")
     add("--data", action="store_true", help="compare results and input files only")
     add("--json", action="store_true", help="print JSON")
@@ -57,15 +66,36 @@ def run(args: argparse.Namespace) -> int:
     if len(records) > 2:
         table = {key: values for key, values in varying(records, args.ignore).items() if key[0] in kinds}
         if args.json:
-            told = [{"kind": kind, "name": name, "values": values} for (kind, name), values in table.items()]
-            print(json.dumps({"labels": [record.label for record in records], "varying": told}, indent=2))
+            rows = [{"kind": kind, "name": name, "values": values} for (kind, name), values in table.items()]
+            print(json.dumps({"labels": [record.label for record in records], "varying": rows}, indent=2))
         else:
             print("".join(formatting.table(records, table, view_for())), end="")
         return int(any(kind == "results" for kind, _ in table))
     one, other = records
     found = between(one, other, args.ignore)
     if args.json:
-        print(json.dumps(formatting.as_json(one, other, found, kinds), indent=2))
+        told = formatting.as_json(one, other, found, kinds)
+        if args.code:
+            told["patch"] = "".join(project.patch_between(one, other))
+        print(json.dumps(told, indent=2))
     else:
         print("".join(formatting.text(one, other, found, view_for(), kinds=kinds, whole=args.long)), end="")
+        if args.code:
+            _print_patch(project.patch_between(one, other), view_for())
     return int(bool(found.of("results")))
+
+
+def _print_patch(lines: Iterable[str], view: "View") -> None:
+    """Print a patch: for eyes on a terminal, and else as it is, for other programs."""
+    if not sys.stdout.isatty():
+        sys.stdout.flush()
+        sys.stdout.buffer.writelines(line.encode("utf-8", "surrogateescape") for line in lines)
+        return
+    in_hunks = False
+    for line in lines:
+        in_hunks = line.startswith("@@") or (in_hunks and not line.startswith("diff --git "))
+        style = "bold"
+        if in_hunks:
+            style = {"+": "green", "-": "red", "@": "cyan"}.get(line[0], "")
+        told = visible(line, keep="\n\t").rstrip("\n")
+        print(paint(told, style, view.color) if style else told)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 
 from sumatra import versioncontrol
@@ -39,7 +39,7 @@ def rebuild(record: Record, folder: str, objects: ContentStore, near: str, work:
 
 def working_copies(
     record: Record, objects: ContentStore, near: str, work: str, complaints: list[str]
-) -> Iterator[WorkingCopy]:
+) -> Generator[WorkingCopy, None, None]:
     """Yield working copies that have the version of *record*, the nearest first; why others don't, in *complaints*.
 
     What had to be made for it is removed when the next one is asked for.

@@ -16,12 +16,12 @@ from sumatra.files import digest_bytes
 from sumatra.records import Change
 from sumatra.versioncontrol._text import listing, printable
 
-__all__ = ["Tree", "TreeFile", "check_paths", "moved_submodules", "prepare", "write"]
+__all__ = ["SUBMODULE", "Tree", "TreeFile", "check_paths", "moved_submodules", "prepare", "write"]
 
 #: Folders whose content may name programs to the systems that they belong to.
 _RESERVED = ("git", "hg")
 _MODES = ("100644", "100755", "120000")
-_SUBMODULE = "160000"
+SUBMODULE = "160000"  #: the mode of a submodule
 _LONGEST_LINK = 4095  # bytes
 
 #: The names of what macOS leaves out of file names, so that ``.g\u200cit`` means ``.git`` there.
@@ -84,7 +84,7 @@ def _wanted(changes: Iterable[Change]) -> tuple[list[Change], list[str]]:
     """Return the changes to be applied, the last of each path, and what is to be said of those that can't be."""
     wanted: dict[str, Change] = {}
     for change in changes:
-        if change.mode != _SUBMODULE:
+        if change.mode != SUBMODULE:
             wanted[change.path] = change
     missing = [change.path for change in wanted.values() if change.kind != "deleted" and change.digest is None]
     notes = [f"files whose content wasn't kept are left out: {listing(missing)}"] if missing else []
@@ -95,7 +95,7 @@ def moved_submodules(changes: Iterable[Change], content: Callable[[str], bytes])
     """Return at which versions submodules were that were at others than the outer version names; None: not known."""
     return {
         change.path: None if change.digest is None else _content(change, content).decode("ascii", "replace").strip()
-        for change in changes if change.mode == _SUBMODULE
+        for change in changes if change.mode == SUBMODULE
     }
 
 

@@ -72,3 +72,41 @@ def test_control_characters_of_a_record_don_t_reach_the_terminal(project, smt):
         smt("run", "-l", label, "--", "echo", word)
     said = smt("diff", "a", "b")
     assert "\x1b" not in said.out and "\x07" not in said.out
+
+
+def test_how_the_code_differs_is_shown_as_a_patch_that_can_be_applied(two_runs, project, smt, git, tmp_path):
+    said = smt("diff", "--code", "slow", "fast")
+    heading, _, patch = said.out.partition("diff --git a/main.py b/main.py\n")
+    assert heading.startswith("slow (")
+    assert "\n+# edited\n" in patch
+    smt("checkout", "slow", str(tmp_path / "then"))
+    (tmp_path / "patch").write_text("diff --git a/main.py b/main.py\n" + patch)
+    git("apply", str(tmp_path / "patch"), cwd=tmp_path / "then")
+    assert (tmp_path / "then" / "main.py").read_text() == (project / "main.py").read_text()
+    assert json.loads(smt("diff", "--code", "--json", "slow", "fast").out)["patch"].endswith("+# edited\n")
+
+
+def test_a_patch_tells_of_files_that_came_went_or_changed_their_mode_across_versions(project, smt, git):
+    (project / "gone.py").write_text("x = 1\n")
+    (project / "tool").write_bytes(b"\0\1")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    smt("run", "-l", "a", "--", "python", "-c", "pass")
+    git("rm", "-q", "gone.py")
+    git("commit", "-qm", "second")
+    (project / "tool").write_bytes(b"\0\2")
+    (project / "main.py").chmod(0o755)
+    (project / "new file.py").write_text("no end of line")
+    smt("run", "-l", "b", "--", "python", "-c", "pass")
+    out = smt("diff", "--code", "a", "b").out
+    assert "deleted file mode 100644\n--- a/gone.py\n+++ /dev/null\n@@ -1 +0,0 @@\n-x = 1\n" in out
+    assert "Binary files a/tool and b/tool differ\n" in out
+    assert "diff --git a/main.py b/main.py\nold mode 100644\nnew mode 100755\n" in out
+    assert "+++ b/new file.py\t\n@@ -0,0 +1 @@\n+no end of line\n\\ No newline at end of file\n" in out
+
+
+def test_a_patch_of_code_that_is_gone_is_refused_in_a_sentence(two_runs, project, smt):
+    (project / ".git").rename(project.parent / "elsewhere")
+    said = smt("diff", "--code", "slow", "fast")
+    assert said.status == 3
+    assert "isn't to be had any more" in said.err

@@ -1,0 +1,136 @@
+"""What leads from the code of one run to that of another, as a patch for people."""
+
+import difflib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from sumatra.errors import ProjectError, SumatraError, VersionControlError
+from sumatra.files import ContentStore
+from sumatra.records import Record
+from sumatra.runs.rebuilding import working_copies
+from sumatra.versioncontrol import WorkingCopy
+from sumatra.versioncontrol._export import SUBMODULE, TreeFile, moved_submodules
+
+__all__ = ["patch_between"]
+
+#: What is longer is only said to differ: telling how would take minutes.
+_MOST_BYTES = 4 << 20
+_MOST_LINES = 50_000
+
+_REGULAR = "100644"
+
+
+class _File(NamedTuple):
+    mode: str
+    digest: str
+    read: Callable[[], bytes]
+
+
+def patch_between(one: Record, other: Record, objects: ContentStore, near: str, work: str) -> Iterator[str]:
+    """Yield the lines of a patch from the code of *one* to that of *other*, uncommitted changes included.
+
+    The versions are looked for as `sumatra.runs.rebuilding.rebuild` does, of which *near* and *work* are told there.
+    Raises `ProjectError` where one of them isn't to be had.
+    """
+    with ExitStack() as stack:
+        trees: dict[tuple[str, str], dict[str, _File]] = {}
+        before, after = (_files(record, objects, near, work, stack, trees) for record in (one, other))
+        for path in sorted({*before, *after}):
+            first, second = before.get(path), after.get(path)
+            if first and second and (first.mode, first.digest) == (second.mode, second.digest):
+                continue
+            yield from _of_file(path, first, second)
+
+
+def _files(
+    record: Record, objects: ContentStore, near: str, work: str, stack: ExitStack,
+    trees: dict[tuple[str, str], dict[str, _File]],
+) -> Mapping[str, _File]:
+    """Return all files of the code of *record* by their paths; what has to be made for that is kept by *stack*."""
+    files: dict[str, _File] = {}
+    if record.repository is not None and record.version is not None:
+        complaints: list[str] = []
+        copies = working_copies(record, objects, near, work, complaints)
+        stack.callback(copies.close)
+        copy = next(copies, None)
+        if copy is None:
+            reasons = f" ({'; '.join(complaints)})" if complaints else ""
+            raise ProjectError(
+                f"version {record.version} of {record.repository.url}, the code of {record.label}, isn't to be had "
+                f"any more{reasons}",
+                f"get the repository back, for example to {record.repository.root}, and try again",
+            )
+        moved = moved_submodules(record.changes, objects.get)
+        key = (copy.root, f"{record.version} {sorted(moved.items())}")
+        if key not in trees:
+            trees[key] = _tree(copy, record.version, moved)
+        files.update(trees[key])
+    for change in record.changes:
+        if change.kind == "deleted":
+            files.pop(change.path, None)
+        elif change.digest is not None and change.mode != SUBMODULE:
+            files[change.path] = _File(change.mode or _REGULAR, change.digest, _keeper(objects, change.digest))
+    return files
+
+
+def _tree(copy: WorkingCopy, version: str, moved: Mapping[str, str | None]) -> dict[str, _File]:
+    listed = copy.tree(version, moved).files
+    files = {}
+    for file, pieces in zip(listed, copy.contents(listed), strict=True):
+        digest = hashlib.sha256()
+        for piece in pieces:
+            digest.update(piece)
+        files[file.path] = _File(file.mode, f"sha256:{digest.hexdigest()}", _reader(copy, file))
+    return files
+
+
+def _reader(copy: WorkingCopy, file: TreeFile) -> Callable[[], bytes]:
+    return lambda: b"".join(piece for pieces in copy.contents([file]) for piece in pieces)
+
+
+def _keeper(objects: ContentStore, digest: str) -> Callable[[], bytes]:
+    return lambda: objects.get(digest)
+
+
+def _of_file(path: str, one: _File | None, other: _File | None) -> Iterator[str]:
+    try:
+        before, after = (b"" if file is None else file.read() for file in (one, other))
+    except (SumatraError, VersionControlError, OSError) as error:
+        yield f"# {path}: {error}\n"
+        return
+    modes = [file.mode if file else None for file in (one, other)]
+    if before == after and modes[0] == modes[1]:
+        return
+    yield f"diff --git a/{path} b/{path}\n"
+    if one is None:
+        yield f"new file mode {modes[1]}\n"
+    elif other is None:
+        yield f"deleted file mode {modes[0]}\n"
+    elif modes[0] != modes[1]:
+        yield f"old mode {modes[0]}\nnew mode {modes[1]}\n"
+    if before == after:
+        return
+    names = ("/dev/null" if one is None else f"a/{path}", "/dev/null" if other is None else f"b/{path}")
+    if b"\0" in before or b"\0" in after:
+        yield f"Binary files {names[0]} and {names[1]} differ\n"
+        return
+    texts = [content.decode("utf-8", "surrogateescape").split("\n") for content in (before, after)]
+    if max(len(before), len(after)) > _MOST_BYTES or max(map(len, texts)) > _MOST_LINES:
+        yield f"Files {names[0]} and {names[1]} differ, and are too long to tell how\n"
+        return
+    yield from _hunks(*names, *(list(_lines(text)) for text in texts))
+
+
+def _lines(text: list[str]) -> Iterator[str]:
+    """Yield lines with their ends; a last one without says so, as patches do."""
+    yield from (f"{line}\n" for line in text[:-1])
+    if text[-1]:
+        yield f"{text[-1]}\n\\ No newline at end of file\n"
+
+
+def _hunks(name: str, other_name: str, one: list[str], other: list[str]) -> Iterator[str]:
+    # The end of names: what follows a tab is a time to those who read patches.
+    yield from difflib.unified_diff(one, other, f"{name}\t" if " " in name else name,
+                                    f"{other_name}\t" if " " in other_name else other_name)

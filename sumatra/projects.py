@@ -22,6 +22,7 @@ from sumatra.selection import EVERYTHING, Selection, has_tag, parse_query
 from sumatra.settings import Settings
 
 if TYPE_CHECKING:
+    from sumatra.causes.searching import Question
     from sumatra.datastore.digests import DigestCache
 
     # Loaded when something is run: listing records has to be instant.
@@ -355,6 +356,14 @@ class Project:
         if found.done.saved:
             self.add_comment(found.done.record.label, found.sentence)
         return found
+
+    def ask_why(
+        self, one: Record, other: Record, *, test: Sequence[str] = (), ignore: Sequence[str] = ()
+    ) -> "Question":
+        """Return what would be tried to find out why *other* came out otherwise than *one*."""
+        from sumatra.causes.searching import ask
+
+        return ask(one, other, self._workshop(), test=test, ignore=ignore)
 
     def patch_between(self, one: Record, other: Record) -> Iterator[str]:
         """Yield the lines of a patch from the code of *one* to that of *other*, uncommitted changes included."""

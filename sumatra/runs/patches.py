@@ -1,31 +1,18 @@
 """What leads from the code of one run to that of another, as a patch for people."""
 
 import difflib
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from typing import NamedTuple
+from collections.abc import Iterator
 
-from sumatra.errors import ProjectError, SumatraError, VersionControlError
+from sumatra.errors import SumatraError
 from sumatra.files import ContentStore
 from sumatra.records import Record
-from sumatra.runs.rebuilding import working_copies
-from sumatra.versioncontrol import WorkingCopy
-from sumatra.versioncontrol._export import SUBMODULE, TreeFile, moved_submodules
+from sumatra.runs.trees import CodeFile, Trees
 
 __all__ = ["patch_between"]
 
 #: What is longer is only said to differ: telling how would take minutes.
 _MOST_BYTES = 4 << 20
 _MOST_LINES = 50_000
-
-_REGULAR = "100644"
-
-
-class _File(NamedTuple):
-    mode: str
-    digest: str
-    read: Callable[[], bytes]
 
 
 def patch_between(one: Record, other: Record, objects: ContentStore, near: str, work: str) -> Iterator[str]:
@@ -34,9 +21,8 @@ def patch_between(one: Record, other: Record, objects: ContentStore, near: str, 
     The versions are looked for as `sumatra.runs.rebuilding.rebuild` does, of which *near* and *work* are told there.
     Raises `ProjectError` where one of them isn't to be had.
     """
-    with ExitStack() as stack:
-        trees: dict[tuple[str, str], dict[str, _File]] = {}
-        before, after = (_files(record, objects, near, work, stack, trees) for record in (one, other))
+    with Trees(objects, near, work) as trees:
+        before, after = trees.of(one), trees.of(other)
         for path in sorted({*before, *after}):
             first, second = before.get(path), after.get(path)
             if first and second and (first.mode, first.digest) == (second.mode, second.digest):
@@ -44,60 +30,10 @@ def patch_between(one: Record, other: Record, objects: ContentStore, near: str, 
             yield from _of_file(path, first, second)
 
 
-def _files(
-    record: Record, objects: ContentStore, near: str, work: str, stack: ExitStack,
-    trees: dict[tuple[str, str], dict[str, _File]],
-) -> Mapping[str, _File]:
-    """Return all files of the code of *record* by their paths; what has to be made for that is kept by *stack*."""
-    files: dict[str, _File] = {}
-    if record.repository is not None and record.version is not None:
-        complaints: list[str] = []
-        copies = working_copies(record, objects, near, work, complaints)
-        stack.callback(copies.close)
-        copy = next(copies, None)
-        if copy is None:
-            reasons = f" ({'; '.join(complaints)})" if complaints else ""
-            raise ProjectError(
-                f"version {record.version} of {record.repository.url}, the code of {record.label}, isn't to be had "
-                f"any more{reasons}",
-                f"get the repository back, for example to {record.repository.root}, and try again",
-            )
-        moved = moved_submodules(record.changes, objects.get)
-        key = (copy.root, f"{record.version} {sorted(moved.items())}")
-        if key not in trees:
-            trees[key] = _tree(copy, record.version, moved)
-        files.update(trees[key])
-    for change in record.changes:
-        if change.kind == "deleted":
-            files.pop(change.path, None)
-        elif change.digest is not None and change.mode != SUBMODULE:
-            files[change.path] = _File(change.mode or _REGULAR, change.digest, _keeper(objects, change.digest))
-    return files
-
-
-def _tree(copy: WorkingCopy, version: str, moved: Mapping[str, str | None]) -> dict[str, _File]:
-    listed = copy.tree(version, moved).files
-    files = {}
-    for file, pieces in zip(listed, copy.contents(listed), strict=True):
-        digest = hashlib.sha256()
-        for piece in pieces:
-            digest.update(piece)
-        files[file.path] = _File(file.mode, f"sha256:{digest.hexdigest()}", _reader(copy, file))
-    return files
-
-
-def _reader(copy: WorkingCopy, file: TreeFile) -> Callable[[], bytes]:
-    return lambda: b"".join(piece for pieces in copy.contents([file]) for piece in pieces)
-
-
-def _keeper(objects: ContentStore, digest: str) -> Callable[[], bytes]:
-    return lambda: objects.get(digest)
-
-
-def _of_file(path: str, one: _File | None, other: _File | None) -> Iterator[str]:
+def _of_file(path: str, one: CodeFile | None, other: CodeFile | None) -> Iterator[str]:
     try:
         before, after = (b"" if file is None else file.read() for file in (one, other))
-    except (SumatraError, VersionControlError, OSError) as error:
+    except (SumatraError, OSError) as error:
         yield f"# {path}: {error}\n"
         return
     modes = [file.mode if file else None for file in (one, other)]

@@ -1,0 +1,268 @@
+"""Find which of the differences of two runs makes the difference.
+
+First both runs are done again: if the first doesn't come out as it did, or the second doesn't once all is as it was
+then, no trial could tell anything, and that is the answer.  Then `sumatra.causes.smallest` chooses what to swap, files
+are taken apart into the parts that differ, and at last what was found is taken back from the second run.
+"""
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from time import monotonic
+from typing import NamedTuple
+
+from sumatra.causes.factors import Factor, factors_between, hunks_of, top_of
+from sumatra.causes.smallest import expected_trials, smallest
+from sumatra.causes.trials import FAILED, FIRST, SECOND, Trial, Trials, outputs
+from sumatra.errors import ProjectError, SumatraError
+from sumatra.files import digest_bytes
+from sumatra.records import Record
+from sumatra.runs.rebuilding import content_of
+from sumatra.runs.trees import CodeFile, Trees
+from sumatra.runs.workshop import Workshop
+
+__all__ = ["Answer", "Question", "answer", "ask"]
+
+
+class Question(NamedTuple):
+    """What is to be found out, and what it may cost."""
+
+    one: Record
+    other: Record
+    judged: tuple[str, ...]  #: outputs that differ, by which trials are judged
+    by_status: bool  #: … or they are judged by how the program ended
+    test: tuple[str, ...]  #: … or by a command
+    factors: tuple[Factor, ...]  #: likeliest first
+    fixed: tuple[str, ...]  #: differences that can't be swapped
+    trials: Trials
+
+    @property
+    def expected(self) -> tuple[int, float]:
+        """About how many trials it takes to find one cause, and seconds."""
+        number = 3 + expected_trials(len(self.factors))
+        return number, number * (self.one.duration or 0.0)
+
+
+class Answer(NamedTuple):
+    """What came of it."""
+
+    #: ``found``, ``nothing differs``, ``noisy``, ``beyond`` (what can't be swapped makes the difference), ``first
+    #: differs`` or ``second differs`` (it doesn't come out as it did), ``given up`` (the budget is used up)
+    outcome: str
+    causes: tuple[Factor, ...] = ()
+    number: int = 0  #: of trials
+    seconds: float = 0.0
+    taken_back: str = ""  #: what the second run is like without the causes: an outcome of a trial
+    left_out: tuple[str, ...] = ()  #: outputs that weren't the same in two equal runs
+    failed: tuple[str, ...] = ()  #: trials that could not be run, a sentence each
+    label: str = ""  #: of the trial that shows it
+
+
+class _GivenUp(Exception):
+    """The budget is used up."""
+
+
+Told = Callable[[str, Trial | None], None]
+
+
+def ask(
+    one: Record, other: Record, workshop: Workshop, *, test: Sequence[str] = (), ignore: Collection[str] = ()
+) -> Question:
+    """Return what would be tried to find out why *other* came out otherwise than *one*.
+
+    Raises `ProjectError` where that can't be done.
+    """
+    for record in (one, other):
+        _check(record)
+    if top_of(one) != top_of(other):
+        raise ProjectError(
+            f"{one.label} was run in {top_of(one)} and {other.label} in {top_of(other)}",
+            "what belongs to one folder only can be swapped",
+        )
+    before, after = outputs(one), outputs(other)
+    differing = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    files = [name for name in differing if not name.startswith("(")]
+    by_status = (one.status, one.exit_status, one.signal) != (other.status, other.exit_status, other.signal)
+    judged = () if by_status or test else tuple(files or [name for name in differing if name == "(printed)"])
+    outside = [name for name in {**before, **after} if name.startswith("..") or os.path.isabs(name)]
+    if outside:
+        raise ProjectError(
+            f"the runs write outside of {top_of(one)}, and trials would overwrite that: {outside[0]}",
+            "let the program write into its own folder",
+        )
+    work = os.path.join(workshop.folder, "work")
+    with Trees(workshop.objects, workshop.root, work) as trees:
+        def kept(record: Record, name: str, digest: str | None) -> bytes:
+            if digest is not None and digest in workshop.objects:
+                return workshop.objects.get(digest)
+            content = content_of(record, name, workshop.objects, workshop.root, work)
+            if digest_bytes(content) != digest:
+                raise ProjectError(f"{name} had another content")
+            return content
+
+        code: dict[str, Mapping[str, CodeFile]] = {}
+
+        def tree(record: Record) -> Mapping[str, CodeFile]:
+            if record.id not in code:
+                code[record.id] = trees.of(record)
+            return code[record.id]
+
+        found = factors_between(one, other, tree, kept)
+        # What repositories hold is read now: a clone that had to be made is gone once the trees are closed.
+        factors = tuple(_held(factor) for factor in found.factors if factor.name not in ignore)
+    trials = Trials(
+        one, other, factors, workshop, test=test, judged=judged, by_status=by_status,
+    )
+    return Question(one, other, judged, by_status, tuple(test), factors, tuple(found.fixed), trials)
+
+
+def _check(record: Record) -> None:
+    if not record.command:
+        raise ProjectError(f"{record.label} can't be run again: its record doesn't tell the command")
+    if any("hmac-sha256:" in word for word in record.command) or "hmac-sha256:" in record.parameters.content:
+        raise ProjectError(f"{record.label} can't be run again: secrets in its command or parameters were masked")
+    if not record.has_ended:
+        raise ProjectError(f"{record.label} hasn't ended")
+    if record.launch_mode.name != "serial":
+        raise ProjectError(f"{record.label} can't be run again: it was started in the mode {record.launch_mode.name}")
+
+
+def _held(factor: Factor) -> Factor:
+    if factor.contents is None or factor.kind != "code":
+        return factor
+    contents = []
+    for content in factor.contents:
+        if content.read is None:
+            contents.append(content)
+            continue
+        try:
+            read = content.read()
+        except (SumatraError, OSError):
+            contents.append(content)  # trials with it will say why
+        else:
+            contents.append(content._replace(read=_returning(read)))
+    return factor._replace(contents=(contents[0], contents[1]))
+
+
+def _returning(content: bytes) -> Callable[[], bytes]:
+    return lambda: content
+
+
+def answer(
+    question: Question, *, budget: float | None = None, most: int | None = None,
+    told: Told = lambda sentence, trial: None,
+) -> Answer:
+    """Return the smallest set of differences that turns the first run into the second.
+
+    No trial is begun after *budget* seconds, or after *most* trials; those of an earlier search cost nothing.  *told*
+    gets each trial before it is run (with None) and after.  Raises `Interrupted` if the user presses Ctrl-C.
+    """
+    search = _Search(question, budget, most, told)
+    try:
+        return search.found()._replace(number=search.number, seconds=search.seconds, failed=tuple(search.failed))
+    except _GivenUp:
+        return Answer("given up", (), search.number, search.seconds, failed=tuple(search.failed))
+
+
+class _Search:
+    def __init__(self, question: Question, budget: float | None, most: int | None, told: Told) -> None:
+        self._question = question
+        self._trials = question.trials
+        self._end = None if budget is None else monotonic() + budget
+        self._most = most
+        self._told = told
+        self.number = 0
+        self.seconds = 0.0
+        self.failed: list[str] = []
+        self._seen: list[Trial] = []
+
+    def found(self) -> Answer:
+        question = self._question
+        if not (question.judged or question.by_status or question.test):
+            return Answer("nothing differs")
+        left_out: tuple[str, ...] = ()
+        first = self._run((), f"{question.one.label} again")
+        if first.outcome != FIRST:
+            left_out = self._noise(first)
+            if left_out:
+                self._trials.judged -= set(left_out)
+                if not self._trials.judged:
+                    return Answer("noisy", left_out=left_out)
+                first = self._run((), f"{question.one.label} again, judged by the rest", again=True)
+            if first.outcome == SECOND:
+                return Answer("beyond", label=first.label)
+            if first.outcome != FIRST:
+                return Answer("first differs", left_out=left_out, label=first.label)
+        if not question.factors:
+            return Answer("beyond", label=first.label, left_out=left_out)
+        second = self._run(question.factors, f"all as in {question.other.label}")
+        if second.outcome != SECOND:
+            outcome = "beyond" if second.outcome == FIRST else "second differs"
+            return Answer(outcome, left_out=left_out, label=second.label)
+        causes = smallest(question.factors, lambda chosen: self._run(chosen, _names(chosen)).outcome == SECOND)
+        causes = self._taken_apart(causes)
+        shown = self._run(causes, _names(causes))
+        ordered = tuple(sorted(causes, key=lambda factor: (factor.kind, factor.name)))
+        rest = _without(question.factors, causes)
+        taken_back = self._run(rest, f"{question.other.label} without {_names(causes)}").outcome
+        return Answer("found", ordered, taken_back=taken_back, left_out=left_out, label=shown.label)
+
+    def _noise(self, first: Trial) -> tuple[str, ...]:
+        """Return which of the judged outputs aren't the same in two equal runs."""
+        if self._question.test or self._question.by_status or first.outcome == FAILED:
+            return ()
+        again = self._run((), f"{self._question.one.label} once more", again=True)
+        project = self._question.one.project
+        with self._trials.open_store() as store:
+            one, other = (outputs(store.get(project, trial.label)) for trial in (first, again))
+        return tuple(sorted(name for name in self._trials.judged if one.get(name) != other.get(name)))
+
+    def _taken_apart(self, causes: frozenset[Factor]) -> frozenset[Factor]:
+        """Return *causes* with files of code replaced by those of their parts that are needed."""
+        for factor in sorted(causes, key=lambda factor: factor.name):
+            parts = hunks_of(factor) if factor.kind in ("code", "input") else []
+            if not parts:
+                continue
+            needed = self._needed(parts, causes - {factor})
+            if len(needed) < len(parts):
+                causes = causes - {factor} | needed
+        return causes
+
+    def _needed(self, parts: Sequence[Factor], others: frozenset[Factor]) -> frozenset[Factor]:
+        """Return those of *parts* that it takes together with *others*."""
+        return smallest(parts, lambda chosen: self._run(others | chosen, _names(others | chosen)).outcome == SECOND)
+
+    def _run(self, chosen: Collection[Factor], what: str, *, again: bool = False) -> Trial:
+        known = None if again else self._trials.known(chosen)
+        if known is None:
+            if (self._end is not None and monotonic() > self._end) or (
+                self._most is not None and self.number >= self._most
+            ):
+                raise _GivenUp
+            self._told(what, None)
+            known = self._trials.run(chosen, what, again=again)
+            self.number += 1
+            self.seconds += known.seconds
+        if known not in self._seen:
+            self._seen.append(known)
+            self._told(what, known)
+        if known.outcome == FAILED:
+            self.failed.append(f"{what}: {known.trouble}")
+        return known
+
+
+def _without(factors: Sequence[Factor], causes: Collection[Factor]) -> list[Factor]:
+    """Return all *factors* but the *causes*, of which some may be parts of one."""
+    in_parts = {(cause.kind, cause.path) for cause in causes if cause.lines}
+    rest = []
+    for factor in factors:
+        if (factor.kind, factor.path) in in_parts:
+            rest += [part for part in hunks_of(factor) if part not in causes]
+        elif factor not in causes:
+            rest.append(factor)
+    return rest
+
+
+def _names(factors: Collection[Factor]) -> str:
+    ordered = sorted(factors, key=lambda factor: (factor.kind, factor.name))
+    told = [f"{factor.kind} {factor.name}" for factor in ordered[:3]]
+    return ", ".join(told) + (f" and {len(ordered) - 3} more" if len(ordered) > 3 else "")

@@ -1,0 +1,287 @@
+"""``smt why``: the cause of a difference, found by swapping."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SIMULATION = """\
+import json, os, sys
+import helpers
+settings = json.load(open("settings.json"))
+scale = float(open("scale.txt").read())
+values = [float(word) for word in open("values.txt").read().split()]
+threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+total = 0.0
+for value in values:
+    total += value * scale
+total = helpers.finish(total, settings)
+total += THREADS_EFFECT
+print("done")
+os.makedirs("Data", exist_ok=True)
+with open("Data/total.txt", "w") as out:
+    out.write(f"{total}\\n")
+"""
+
+HELPERS = """\
+def start(x):
+    return x
+
+
+def middle(x):
+    return x
+
+
+def finish(x, settings):
+    return x + settings["offset"]
+
+
+def last(x):
+    return x
+"""
+
+
+@pytest.fixture
+def simulation(repository, git, smt):
+    """A simulation that reads some files, and a first run of it called ``good``."""
+    for old in repository.iterdir():
+        if old.name != ".git":
+            old.unlink()
+    Path("sim.py").write_text(SIMULATION.replace("THREADS_EFFECT", "0"))
+    Path("helpers.py").write_text(HELPERS)
+    Path("settings.json").write_text('{"offset": 1.5, "steps": 10, "name": "a"}\n')
+    Path("scale.txt").write_text("2.0\n")
+    Path("values.txt").write_text("1 2 3\n")
+    for number in range(4):
+        Path(f"notes{number}.txt").write_text("nothing\n")
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    assert smt("init", "Why").status == 0
+    assert smt("run", "-l", "good", "--", sys.executable, "sim.py", "settings.json").status == 0
+    return repository
+
+
+def harmless() -> None:
+    """Change a number of things that make no difference."""
+    for number in range(4):
+        Path(f"notes{number}.txt").write_text(f"something {number}\n")
+    Path("settings.json").write_text('{"offset": 1.5, "steps": 20, "name": "b"}\n')
+    text = Path("helpers.py").read_text()
+    Path("helpers.py").write_text(text.replace("def start(x):\n    return x", "def start(x):\n    return x  # as is"))
+    Path("sim.py").write_text("# A comment.\n" + Path("sim.py").read_text())
+
+
+HARMLESS = {"PYTHONHASHSEED": "7", "LC_TIME": "C"}
+
+
+def bad(smt, **variables: str) -> None:
+    words = [sys.executable, "sim.py", "settings.json"]
+    assert smt("run", "-l", "bad", "--", *words, **{**HARMLESS, **variables}).status == 0
+
+
+def causes(said) -> list[tuple[str, str]]:
+    found = json.loads(said.out)
+    assert found["outcome"] == "found", found
+    return [(each["kind"], each["name"]) for each in found["causes"]]
+
+
+def test_a_changed_input_is_found_among_harmless_differences(simulation, smt):
+    harmless()
+    Path("values.txt").write_text("1 2 4\n")
+    bad(smt)
+    said = smt("why", "good", "bad")
+    assert said.status == 0, said.err
+    lines = said.out.splitlines()
+    assert lines[0].startswith("This turns good into bad (")
+    assert lines[1].startswith("  input values.txt: sha256:")
+    assert lines[2] == "Without it, bad comes out like good."
+    assert Path("values.txt").read_text() == "1 2 4\n"
+    assert Path("Data/total.txt").read_text() == "15.5\n"
+    assert not [label for label in smt("list").out.split() if label not in ("good", "bad")]
+    plan = json.loads(smt("why", "good", "bad", "--dry-run", "--json").out)
+    assert len(plan["factors"]) >= 9
+
+
+def test_a_changed_parameter_is_found(simulation, smt):
+    harmless()
+    Path("settings.json").write_text('{"offset": 2.5, "steps": 20, "name": "b"}\n')
+    bad(smt)
+    assert causes(smt("why", "good", "bad", "--json")) == [("parameter", "offset")]
+
+
+def test_an_uncommitted_edit_is_found_by_its_line(simulation, smt):
+    harmless()
+    text = Path("helpers.py").read_text()
+    Path("helpers.py").write_text(text.replace('settings["offset"]', 'settings["offset"] * 2'))
+    bad(smt)
+    said = smt("why", "good", "bad", "--json")
+    assert causes(said) == [("code", "helpers.py, line 10")]
+    assert json.loads(said.out)["taken_back"] == "first"
+
+
+def test_a_changed_variable_is_found(simulation, smt, git):
+    Path("sim.py").write_text(SIMULATION.replace("THREADS_EFFECT", "threads * 1e-9"))
+    git("commit", "-qam", "threads")
+    assert smt("run", "-l", "better", "--", sys.executable, "sim.py", "settings.json").status == 0
+    harmless()
+    bad(smt, OMP_NUM_THREADS="8")
+    assert causes(smt("why", "better", "bad", "--json")) == [("variable", "OMP_NUM_THREADS")]
+
+
+def test_two_causes_that_act_together_are_both_found(simulation, smt):
+    harmless()
+    Path("values.txt").write_text("1 2 4\n")
+    Path("scale.txt").write_text("3.0\n")
+    bad(smt)
+    assert causes(smt("why", "good", "bad", "--json")) == [("input", "scale.txt"), ("input", "values.txt")]
+
+
+def test_a_run_that_failed_is_explained_by_how_it_ended(simulation, smt):
+    harmless()
+    Path("values.txt").write_text("1 2 x\n")
+    words = [sys.executable, "sim.py", "settings.json"]
+    assert smt("run", "-l", "bad", "--", *words, **HARMLESS).status == 1
+    assert causes(smt("why", "good", "bad", "--json")) == [("input", "values.txt")]
+
+
+def test_a_command_may_judge(simulation, smt):
+    harmless()
+    Path("values.txt").write_text("1 2 4\n")
+    Path("scale.txt").write_text("2.00\n")
+    bad(smt)
+    test = f"{sys.executable} -c \"raise SystemExit(open('Data/total.txt').read() != '13.5' + chr(10))\""
+    assert causes(smt("why", "good", "bad", "--test", test, "--json")) == [("input", "values.txt")]
+
+
+def test_a_search_that_used_up_its_budget_goes_on_where_it_was(simulation, smt):
+    harmless()
+    text = Path("helpers.py").read_text()
+    Path("helpers.py").write_text(text.replace('settings["offset"]', 'settings["offset"] * 2'))
+    bad(smt)
+    said = smt("why", "good", "bad", "--most", "3")
+    assert said.status == 1
+    assert "isn't found yet; the same command goes on" in said.out
+    first = json.loads(smt("why", "good", "bad", "--json", "--most", "100").out)
+    assert first["outcome"] == "found"
+    again = json.loads(smt("why", "good", "bad", "--json").out)
+    assert (again["trials"], again["causes"]) == (0, first["causes"])
+    trials = json.loads(smt("why", "good", "bad", "--trials", "--json").out)
+    assert len(trials) == 3 + first["trials"]
+    assert trials[0]["what"] == "good again"
+
+
+def test_a_run_that_never_comes_out_the_same_is_said_to_be_noisy(simulation, smt):
+    Path("sim.py").write_text(SIMULATION.replace("THREADS_EFFECT", "__import__('random').random()"))
+    words = [sys.executable, "sim.py", "settings.json"]
+    assert smt("run", "-l", "one", "--", *words).status == 0
+    Path("values.txt").write_text("1 2 4\n")
+    assert smt("run", "-l", "two", "--", *words).status == 0
+    said = smt("why", "one", "two")
+    assert said.status == 1
+    assert "one doesn't come out the same twice in a row" in said.out
+
+
+def test_what_cannot_be_swapped_is_told(simulation, smt, tmp_path):
+    outside = tmp_path / "outside.txt"
+    outside.write_text("1\n")
+    Path("sim.py").write_text(SIMULATION.replace("THREADS_EFFECT", f"float(open({str(outside)!r}).read())"))
+    words = [sys.executable, "sim.py", "settings.json"]
+    assert smt("run", "-l", "one", "--", *words).status == 0
+    outside.write_text("2\n")
+    Path("scale.txt").write_text("2.00\n")
+    assert smt("run", "-l", "two", "--", *words).status == 0
+    said = smt("why", "one", "two")
+    assert said.status == 1
+    assert str(outside) in said.out
+
+
+def test_equal_runs_need_no_explanation(simulation, smt):
+    bad(smt)
+    said = smt("why", "good", "bad")
+    assert (said.status, said.out.split(" (")[0]) == (0, "The results of good and bad are the same.")
+
+
+@pytest.mark.parametrize(("words", "status", "sentence"), [
+    (("good",), 2, "two records are needed"),
+    (("good", "nosuch"), 4, "there is no record called 'nosuch'"),
+    (("good", "good", "--budget", "soon"), 2, "isn't a time"),
+])
+def test_slips_are_told_in_a_sentence(words, status, sentence, simulation, smt):
+    said = smt("why", *words)
+    assert said.status == status
+    assert sentence in said.err
+
+
+def package(folder: Path, version: str, color: str) -> None:
+    """Make a package called ``palette`` of that version."""
+    source = folder / f"palette-{version}-source"
+    (source / "palette").mkdir(parents=True)
+    (source / "palette" / "__init__.py").write_text(f"COLOR = {color!r}\n")
+    (source / "pyproject.toml").write_text(
+        f'[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        f'[project]\nname = "palette"\nversion = "{version}"\n[tool.setuptools]\npackages = ["palette"]\n'
+    )
+    words = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, source]
+    subprocess.run(words, check=True, cwd=folder)
+
+
+def test_a_changed_package_that_alters_a_figure_is_found(simulation, smt, tmp_path):
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    for version, color in (("1.0", "red"), ("1.1", "blue")):
+        package(wheels, version, color)
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = str(environment / "bin" / "python")
+    pip = [python, "-m", "pip", "install", "-q", "--no-index", "--find-links", str(wheels)]
+    Path("figure.py").write_text(
+        "import palette\nopen('figure.svg', 'w').write(f'<svg fill=\"{palette.COLOR}\"/>')\n"
+    )
+    subprocess.run([*pip, "palette==1.0"], check=True)
+    assert smt("run", "-l", "then", "--", python, "figure.py").status == 0
+    subprocess.run([*pip, "palette==1.1"], check=True)
+    Path("figure.py").write_text(Path("figure.py").read_text() + "# the end\n")
+    harmless()
+    assert smt("run", "-l", "now", "--", python, "figure.py", **HARMLESS).status == 0
+    said = smt("why", "then", "now", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels), UV_NO_INDEX="1",
+               UV_FIND_LINKS=str(wheels))
+    assert said.status == 0, said.out + said.err
+    assert said.out.splitlines()[1] == "  package palette: 1.0 -> 1.1"
+    assert os.path.getsize("figure.svg") > 0
+
+
+def test_ctrl_c_ends_the_search_and_it_can_go_on(simulation, smt):
+    Path("sim.py").write_text(
+        SIMULATION.replace("THREADS_EFFECT", "0")
+        + "import pathlib, time\nif pathlib.Path('WHERE').exists():\n"
+        + "    pathlib.Path('WHERE/begun').touch(); time.sleep(float(os.environ.get('WAIT', '0')))\n"
+    )
+    text = Path("sim.py").read_text().replace("WHERE", str(simulation.parent / "where"))
+    Path("sim.py").write_text(text)
+    words = [sys.executable, "sim.py", "settings.json"]
+    assert smt("run", "-l", "one", "--", *words).status == 0
+    Path("values.txt").write_text("1 2 4\n")
+    assert smt("run", "-l", "two", "--", *words).status == 0
+    where = simulation.parent / "where"
+    where.mkdir()
+    command = [Path(sys.executable).parent / "smt", "why", "one", "two"]
+    search = subprocess.Popen(
+        command, env={**os.environ, "WAIT": "60"}, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 30
+    while not (where / "begun").exists():
+        assert time.monotonic() < end and search.poll() is None
+        time.sleep(0.05)
+    os.killpg(search.pid, signal.SIGINT)
+    _, said = search.communicate(timeout=30)
+    assert search.returncode == 130
+    assert "interrupted; to go on: smt why one two" in said
+    (where / "begun").unlink()
+    where.rmdir()
+    assert causes(smt("why", "one", "two", "--json")) == [("input", "values.txt")]
+    assert not list(simulation.glob(".smt/why/*/work/*"))

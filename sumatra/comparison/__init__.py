@@ -38,6 +38,15 @@ __all__ = [
 #: In the order in which they are asked whether they know a file.
 BACKENDS = {
     "pickle": Backend(".pickles", "pickles of Python: never loaded, byte by byte"),
+    "npy": Backend(".arrays", "arrays of NumPy: NPY and NPZ"),
+    "matlab": Backend(".matlab", "MATLAB: variables of .mat files", "matlab"),
+    "netcdf": Backend(".netcdf", "NetCDF 3 and 4: variables and attributes", "netcdf"),
+    "hdf5": Backend(".hdf5", "HDF5: datasets and attributes", "hdf5"),
+    "parquet": Backend(".parquet", "Parquet: column by column", "parquet"),
+    "image": Backend(".images", "pictures: pixel by pixel", "images"),
+    "pdf": Backend(".pdf", "PDF: without dates and identifiers"),
+    "archive": Backend(".archives", "gzip, bzip2, xz, zip, tar, xlsx: by their members"),
+    "svg": Backend(".svg", "SVG: without dates and generated identifiers"),
     "json": Backend(".json", "JSON, a document or one per line: value by value"),
     "yaml": Backend(".yaml", "YAML: value by value"),
     "toml": Backend(".toml", "TOML: value by value"),

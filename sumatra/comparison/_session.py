@@ -68,7 +68,7 @@ class Session:
         return answer if isinstance(answer, Comparison) else _comparison(answer)
 
     def pictures(self, one: str, other: str) -> list[str]:
-        """Return the pictures *one* and *other*, and one of where they differ, as PNG in Base64; [] where they can't be.
+        """Return the pictures *one* and *other*, and one of where they differ, as PNG in Base64; [] if they can't be.
 
         They are drawn anew, and made smaller if they are large: nothing of the files but pixels is in them.
         """

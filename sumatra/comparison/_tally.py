@@ -151,6 +151,20 @@ class Tally:
         if absolute > self.absolute:
             self.absolute, self.where_absolute = absolute, where()
 
+    def merge(self, found: "Tally", where: str) -> None:
+        """Take in what was *found* at one place, *where*; places in it are told after that one."""
+        self.compared += found.compared
+        for what in found.others:
+            self.differ(what.replace("the whole", where))
+        self.number_of_others += found.number_of_others - len(found.others)
+        if found.unequal:
+
+            def tell() -> str:
+                return where if found.where in ("", "the whole") else f"{where}, {found.where}"
+
+            self.note(found.absolute, found.relative, False, tell, found.unequal)
+            self.beyond += found.beyond
+
     def texts(self, one: str, other: str, limit: Limit, where: Callable[[], str]) -> None:
         """Compare two pieces of text, as numbers if both are."""
         if one == other:

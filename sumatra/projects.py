@@ -358,12 +358,13 @@ class Project:
         return found
 
     def ask_why(
-        self, one: Record, other: Record, *, test: Sequence[str] = (), ignore: Sequence[str] = ()
+        self, one: Record, other: Record, *, test: Sequence[str] = (), ignore: Sequence[str] = (),
+        tolerances: Sequence[str] = (),
     ) -> "Question":
         """Return what would be tried to find out why *other* came out otherwise than *one*."""
         from sumatra.causes.searching import ask
 
-        return ask(one, other, self._workshop(), test=test, ignore=ignore)
+        return ask(one, other, self._workshop(), test=test, ignore=ignore, tolerances=tolerances)
 
     def patch_between(self, one: Record, other: Record) -> Iterator[str]:
         """Yield the lines of a patch from the code of *one* to that of *other*, uncommitted changes included."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sumatra.causes.factors import Factor, factors_between, hunks_of, top_of
 from sumatra.causes.smallest import expected_trials, smallest
-from sumatra.causes.trials import FAILED, FIRST, SECOND, Trial, Trials, outputs
+from sumatra.causes.trials import FAILED, FIRST, NEITHER, SECOND, Trial, Trials, outputs
 from sumatra.errors import ProjectError, SumatraError
 from sumatra.files import digest_bytes
 from sumatra.records import Record
@@ -55,17 +55,23 @@ class Answer(NamedTuple):
     left_out: tuple[str, ...] = ()  #: outputs that weren't the same in two equal runs
     failed: tuple[str, ...] = ()  #: trials that could not be run, a sentence each
     label: str = ""  #: of the trial that shows it
+    second_varies: bool = False  #: the second run never comes out the same; the causes are what makes it differ
+    noise: Mapping[str, float] = {}  #: by output, how far (relatively) numbers were allowed to vary by themselves
 
 
 class _GivenUp(Exception):
     """The budget is used up."""
 
 
+#: So often a mixture is run again that came out like the first run, where the second one varies by itself.
+_LUCK = 2
+
 Told = Callable[[str, Trial | None], None]
 
 
 def ask(
-    one: Record, other: Record, workshop: Workshop, *, test: Sequence[str] = (), ignore: Collection[str] = ()
+    one: Record, other: Record, workshop: Workshop, *, test: Sequence[str] = (), ignore: Collection[str] = (),
+    tolerances: Sequence[str] = (),
 ) -> Question:
     """Return what would be tried to find out why *other* came out otherwise than *one*.
 
@@ -110,7 +116,7 @@ def ask(
         # What repositories hold is read now: a clone that had to be made is gone once the trees are closed.
         factors = tuple(_held(factor) for factor in found.factors if factor.name not in ignore)
     trials = Trials(
-        one, other, factors, workshop, test=test, judged=judged, by_status=by_status,
+        one, other, factors, workshop, test=test, judged=judged, by_status=by_status, tolerances=tolerances,
     )
     return Question(one, other, judged, by_status, tuple(test), factors, tuple(found.fixed), trials)
 
@@ -161,6 +167,8 @@ def answer(
         return search.found()._replace(number=search.number, seconds=search.seconds, failed=tuple(search.failed))
     except _GivenUp:
         return Answer("given up", (), search.number, search.seconds, failed=tuple(search.failed))
+    finally:
+        question.trials.close()
 
 
 class _Search:
@@ -174,47 +182,58 @@ class _Search:
         self.seconds = 0.0
         self.failed: list[str] = []
         self._seen: list[Trial] = []
+        self._target = frozenset({SECOND})  # what a trial is like that has all of the causes
 
     def found(self) -> Answer:
         question = self._question
         if not (question.judged or question.by_status or question.test):
             return Answer("nothing differs")
-        left_out: tuple[str, ...] = ()
         first = self._run((), f"{question.one.label} again")
+        if first.outcome != FIRST and not (question.test or question.by_status or first.outcome == FAILED):
+            first = self._judged_anew(first)
+            if not self._trials.judged:
+                return Answer("noisy", left_out=self._left_out())
+        if first.outcome == SECOND:
+            return Answer("beyond", label=first.label)
         if first.outcome != FIRST:
-            left_out = self._noise(first)
-            if left_out:
-                self._trials.judged -= set(left_out)
-                if not self._trials.judged:
-                    return Answer("noisy", left_out=left_out)
-                first = self._run((), f"{question.one.label} again, judged by the rest", again=True)
-            if first.outcome == SECOND:
-                return Answer("beyond", label=first.label)
-            if first.outcome != FIRST:
-                return Answer("first differs", left_out=left_out, label=first.label)
+            return Answer("first differs", left_out=self._left_out(), label=first.label)
         if not question.factors:
-            return Answer("beyond", label=first.label, left_out=left_out)
+            return Answer("beyond", label=first.label, left_out=self._left_out())
         second = self._run(question.factors, f"all as in {question.other.label}")
-        if second.outcome != SECOND:
+        self._trials.leave_out(self._trials.cannot_be_told_apart())
+        if not self._trials.judged and self._trials.left_out:
+            return Answer("noisy", left_out=self._left_out())
+        if second.outcome != SECOND and self._trials.noise:
+            second = self._run(question.factors, f"all as in {question.other.label}, by what varies less", again=True)
+        if second.outcome == NEITHER and self._varies():
+            self._target = frozenset({SECOND, NEITHER})
+        elif second.outcome != SECOND:
             outcome = "beyond" if second.outcome == FIRST else "second differs"
-            return Answer(outcome, left_out=left_out, label=second.label)
-        causes = smallest(question.factors, lambda chosen: self._run(chosen, _names(chosen)).outcome == SECOND)
+            return Answer(outcome, left_out=self._left_out(), label=second.label)
+        causes = smallest(question.factors, self._is_it)
         causes = self._taken_apart(causes)
         shown = self._run(causes, _names(causes))
         ordered = tuple(sorted(causes, key=lambda factor: (factor.kind, factor.name)))
         rest = _without(question.factors, causes)
         taken_back = self._run(rest, f"{question.other.label} without {_names(causes)}").outcome
-        return Answer("found", ordered, taken_back=taken_back, left_out=left_out, label=shown.label)
+        return Answer(
+            "found", ordered, taken_back=taken_back, left_out=self._left_out(), label=shown.label,
+            noise=dict(self._trials.noise), second_varies=NEITHER in self._target,
+        )
 
-    def _noise(self, first: Trial) -> tuple[str, ...]:
-        """Return which of the judged outputs aren't the same in two equal runs."""
-        if self._question.test or self._question.by_status or first.outcome == FAILED:
-            return ()
-        again = self._run((), f"{self._question.one.label} once more", again=True)
-        project = self._question.one.project
-        with self._trials.open_store() as store:
-            one, other = (outputs(store.get(project, trial.label)) for trial in (first, again))
-        return tuple(sorted(name for name in self._trials.judged if one.get(name) != other.get(name)))
+    def _judged_anew(self, first: Trial) -> Trial:
+        """See how far the outputs of the first run vary by themselves; return what that run is like then."""
+        what = f"{self._question.one.label} again, to see what varies by itself"
+        self._told(what, None)
+        hopeless, number = self._trials.measure_noise(what)
+        self.number += number
+        self._trials.leave_out(hopeless)
+        if not self._trials.judged or not (hopeless or self._trials.noise):
+            return first
+        return self._run((), f"{self._question.one.label} again, judged with that", again=True)
+
+    def _left_out(self) -> tuple[str, ...]:
+        return tuple(sorted(self._trials.left_out))
 
     def _taken_apart(self, causes: frozenset[Factor]) -> frozenset[Factor]:
         """Return *causes* with files of code replaced by those of their parts that are needed."""
@@ -229,7 +248,25 @@ class _Search:
 
     def _needed(self, parts: Sequence[Factor], others: frozenset[Factor]) -> frozenset[Factor]:
         """Return those of *parts* that it takes together with *others*."""
-        return smallest(parts, lambda chosen: self._run(others | chosen, _names(others | chosen)).outcome == SECOND)
+        return smallest(parts, lambda chosen: self._is_it(others | chosen))
+
+    def _is_it(self, chosen: frozenset[Factor]) -> bool:
+        """Tell whether the mixture comes out like the second run."""
+        trial = self._run(chosen, _names(chosen))
+        for _ in range(_LUCK if NEITHER in self._target else 0):
+            if trial.outcome != FIRST:
+                break  # else it may have been by chance
+            trial = self._run(chosen, f"{_names(chosen)}, once more", again=True)
+        return trial.outcome in self._target
+
+    def _varies(self) -> bool:
+        """Tell whether the second run isn't even like itself, where the first one is."""
+        if self._question.test or self._question.by_status:
+            return False
+        what = f"all as in {self._question.other.label}, once more"
+        self._told(what, None)
+        self.number += 1
+        return self._trials.second_varies(what)
 
     def _run(self, chosen: Collection[Factor], what: str, *, again: bool = False) -> Trial:
         known = None if again else self._trials.known(chosen)

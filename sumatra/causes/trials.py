@@ -5,6 +5,7 @@ each is remembered there: a search that was interrupted goes on where it was.
 """
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from sumatra.causes.factors import Factor, place_of, top_of
 from sumatra.causes.mixing import Mixture, mix
 from sumatra.causes.packages import Packages, names_python
+from sumatra.comparison import Session, Tolerances
 from sumatra.errors import SumatraError
 from sumatra.facts import replace
 from sumatra.files import digest_bytes, file_name, make_private, write_atomically
@@ -31,6 +33,10 @@ FIRST, SECOND, NEITHER, FAILED = "first", "second", "neither", "failed"
 
 #: What ``--test`` commands end with where they can't tell, as those of ``git bisect run``.
 _CANNOT_TELL = 125
+
+#: So often the first run is done again to see how far its results vary by themselves; others may lie so many times as
+#: far apart.
+_REPEATS, _SPREAD = 3, 4.0
 
 
 class Interrupted(Exception):
@@ -51,12 +57,12 @@ class Trials:
     """Runs mixtures of *one* and *other*, whose *factors* differ; see `mix`.
 
     *judged* names the outputs that tell them apart (`outputs`); *test* is a command that judges in their place, run
-    where the program ran.
+    where the program ran.  *tolerances* say how far numbers may lie apart, see `sumatra.comparison.tolerance`.
     """
 
     def __init__(
         self, one: Record, other: Record, factors: Sequence[Factor], workshop: Workshop, *, test: Sequence[str] = (),
-        judged: Collection[str] = (), by_status: bool = False,
+        judged: Collection[str] = (), by_status: bool = False, tolerances: Sequence[str] = (),
     ) -> None:
         question = digest_bytes(json.dumps([one.id, other.id, list(test)]).encode())[7:19]
         self.folder = os.path.join(workshop.folder, "why", question)
@@ -73,7 +79,15 @@ class Trials:
         self._by_status = by_status
         self._digests = [outputs(one), outputs(other)]
         self.judged = set(judged)
+        self.left_out: set[str] = set()  # outputs by which nothing can be judged
+        self.noise: dict[str, float] = {}  # by output, how far (relatively) its numbers may lie apart by chance
+        self._rules = Tolerances(tolerances, workshop.root)
+        self._session = Session()
         self._known = self._remembered()
+
+    def close(self) -> None:
+        """End the process that compares contents, if there is one."""
+        self._session.close()
 
     def open_store(self, patience: float | None = None) -> RecordStore:
         """Open the store of the trials' own records."""
@@ -105,6 +119,9 @@ class Trials:
         record, folder = self._execute(mixture, path, label, what)
         try:
             trial = self._judge(record, folder, monotonic() - began)._replace(what=what)
+            for place, whole in enumerate(((), self._factors)):
+                if key == _key(whole):
+                    self._keep_references(place, record, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return self._remember(key, trial)
@@ -153,9 +170,96 @@ class Trials:
             return told._replace(trouble=_last_line(record) or f"it {record.status}")
         digests = outputs(record)
         for place, outcome in enumerate((FIRST, SECOND)):
-            if all(digests.get(name) == self._digests[place].get(name) for name in self.judged):
+            if all(self._is_like(name, place, digests.get(name), folder) for name in sorted(self.judged)):
                 return told._replace(outcome=outcome)
         return told._replace(outcome=NEITHER)
+
+    def _is_like(self, name: str, place: int, digest: str | None, folder: str) -> bool:
+        """Tell whether the output *name* of a trial is as in the first run or (*place* 1) the second."""
+        if digest == self._digests[place].get(name):
+            return True
+        reference = os.path.join(self._references(place), name)
+        if digest is None or self._digests[place].get(name) is None or not os.path.isfile(reference):
+            return False
+        return self._alike(name, reference, os.path.join(folder, name))
+
+    def _alike(self, name: str, one: str, other: str) -> bool:
+        rules = list(self._rules.rules_for(os.path.join(top_of(self._one), name)))
+        if name in self.noise:
+            rules = [("", self.noise[name], 0.0)]
+        return self._session.compare(one, other, name, rules).is_same
+
+    def _references(self, place: int) -> str:
+        return os.path.join(self.folder, "references", ("first", "second")[place])
+
+    def _keep_references(self, place: int, record: Record, folder: str) -> None:
+        """Keep the judged outputs of a trial that is the first run again, or (*place* 1) the second."""
+        target = self._references(place)
+        for name in self.judged & set(outputs(record)):
+            source = os.path.join(folder, name)
+            is_there = os.path.isfile(source) and not os.path.islink(source)
+            if not name.startswith("(") and is_there and not os.path.exists(os.path.join(target, name)):
+                make_private(os.path.dirname(os.path.join(target, name)))
+                shutil.copyfile(source, os.path.join(target, name))
+
+    def measure_noise(self, what: str) -> tuple[list[str], int]:
+        """Do the first run again and see which of the judged outputs vary by themselves, and how far.
+
+        Return those that can't be judged: what varies in them isn't numbers, or it varies as much as the two runs do.
+        """
+        varying: dict[str, float] = {}
+        hopeless: set[str] = set()
+        number = 0
+        for _ in range(_REPEATS):
+            record, folder = self._again(what)
+            number += 1
+            try:
+                digests = outputs(record)
+                for name in self.judged - hopeless:
+                    reference = os.path.join(self._references(0), name)
+                    if digests.get(name) == self._digests[0].get(name):
+                        continue
+                    if not os.path.isfile(reference) or not os.path.isfile(os.path.join(folder, name)):
+                        hopeless.add(name)
+                        continue
+                    rules = self._rules.rules_for(os.path.join(top_of(self._one), name))
+                    found = self._session.compare(reference, os.path.join(folder, name), name, rules)
+                    if found.is_same:
+                        varying.setdefault(name, 0.0)
+                    elif found.largest is not None and math.isfinite(found.largest):
+                        varying[name] = max(varying.get(name, 0.0), found.largest)
+                    else:
+                        hopeless.add(name)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        self.noise = {name: _SPREAD * largest for name, largest in varying.items() if largest and name not in hopeless}
+        return sorted(hopeless), number
+
+    def second_varies(self, what: str) -> bool:
+        """Do the second run again and tell whether it isn't even like itself."""
+        mixture = mix(self._one, self._other, self._factors, self._factors, self._objects)
+        record, folder = self._execute(mixture, self._packages.path(mixture.packages), "again", what)
+        try:
+            return any(
+                os.path.isfile(os.path.join(self._references(1), name))
+                and not self._alike(name, os.path.join(self._references(1), name), os.path.join(folder, name))
+                for name in self.judged
+            ) or _ending(record) not in (_ending(self._one), _ending(self._other))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def cannot_be_told_apart(self) -> list[str]:
+        """Return the judged outputs in which the two runs differ no more than one of them does by itself."""
+        found = []
+        for name in self.noise.keys() & self.judged:
+            one, other = (os.path.join(self._references(place), name) for place in (0, 1))
+            if os.path.isfile(one) and os.path.isfile(other) and self._alike(name, one, other):
+                found.append(name)
+        return sorted(found)
+
+    def _again(self, what: str) -> tuple[Record, str]:
+        mixture = mix(self._one, self._other, self._factors, (), self._objects)
+        return self._execute(mixture, self._packages.path(mixture.packages), "again", what)
 
     def _tested(self, record: Record, folder: str) -> str:
         """Ask the user's own command, in the folder where the program ran."""
@@ -170,7 +274,10 @@ class Trials:
 
     def _remember(self, key: str, trial: Trial) -> Trial:
         self._known[key] = trial
-        told = {name: each._asdict() for name, each in self._known.items()}
+        told = {
+            "trials": {name: each._asdict() for name, each in self._known.items()}, "noise": self.noise,
+            "left_out": sorted(self.left_out),
+        }
         write_atomically(os.path.join(self.folder, "trials.json"), json.dumps(told, indent=1).encode())
         return trial
 
@@ -178,15 +285,25 @@ class Trials:
         try:
             with open(os.path.join(self.folder, "trials.json"), "rb") as file:
                 told = json.load(file)
-            return {
+            trials = {
                 str(name): Trial(
                     str(each["outcome"]), str(each["label"]), float(each["seconds"]), str(each["trouble"]),
                     str(each["what"]),
                 )
-                for name, each in told.items() if each["outcome"] in (FIRST, SECOND, NEITHER, FAILED)
+                for name, each in told["trials"].items() if each["outcome"] in (FIRST, SECOND, NEITHER, FAILED)
             }
+            noise = {str(name): float(largest) for name, largest in told["noise"].items()}
+            left_out = {str(name) for name in told["left_out"]}
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return {}
+        self.noise = noise
+        self.leave_out(left_out)
+        return trials
+
+    def leave_out(self, names: Collection[str]) -> None:
+        """Judge no more by the outputs *names*."""
+        self.left_out |= set(names)
+        self.judged -= set(names)
 
     def forget(self) -> None:
         """Remove all that trials have left, their records too."""

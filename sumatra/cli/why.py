@@ -48,6 +48,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--budget", metavar="TIME", help="begin no trial after so long: 90s, 30m, 2h")
     add("--most", type=int, metavar="N", help="do at most N trials")
     add("-i", "--ignore", action="append", default=[], metavar="NAME", help="don't swap what is called NAME")
+    add("--tolerance", action="append", default=[], metavar="[PATTERN[:FIELD]=]REL[,ABS]",
+        help="take numbers for the same that lie no farther apart; as in smt diff")
     add("--dry-run", action="store_true", help="run nothing: tell what would be swapped")
     add("--trials", action="store_true", help="list the trials that were done for this question")
     add("--afresh", action="store_true", help="forget the trials of an earlier search")
@@ -61,10 +63,11 @@ def run(args: argparse.Namespace) -> int:
     budget = _seconds(args.budget) if args.budget else None
     project = project_here()
     one, other = (project.get_record(label) for label in args.labels)
-    question = project.ask_why(one, other, test=shlex.split(args.test or ""), ignore=args.ignore)
+    choices = {"test": shlex.split(args.test or ""), "ignore": args.ignore, "tolerances": args.tolerance}
+    question = project.ask_why(one, other, **choices)
     if args.afresh:
         question.trials.forget()
-        question = project.ask_why(one, other, test=shlex.split(args.test or ""), ignore=args.ignore)
+        question = project.ask_why(one, other, **choices)
     if args.trials:
         return _list_trials(question, args.json)
     if args.dry_run:
@@ -180,6 +183,9 @@ def _verdict(question: "Question", found: "Answer") -> list[str]:
             "second": "still comes out as it did: there is another cause, too.",
         }.get(found.taken_back, "comes out like neither: other differences matter, too.")
         lines.append(f"Without {'them' if many else 'it'}, {other} {rest}")
+        if found.second_varies:
+            who = "these do" if many else "this does"
+            lines.append(f"{other} doesn't come out the same twice in a row; that is what {who}.")
         if found.label:
             lines.append(f"Shown by trial {found.label}: smt why {question.one.label} {question.other.label} --trials")
     else:
@@ -188,15 +194,17 @@ def _verdict(question: "Question", found: "Answer") -> list[str]:
             lines += [f"  not swapped: {visible(sentence)}" for sentence in question.fixed[:_MOST]]
             if not question.fixed:
                 lines.append("  No difference is known that wasn't swapped: it must be in what records don't tell.")
+    for name, largest in found.noise.items():
+        lines.append(f"{visible(name)} varies by itself: numbers within {largest:.1g} (relative) counted as the same.")
     if found.left_out:
-        lines.append(f"Not the same in two equal runs, so not judged: {visible(', '.join(found.left_out))}")
+        lines.append(f"Varies by itself, so not judged: {visible(', '.join(found.left_out))}")
     lines += [f"Could not be tried: {visible(sentence)}" for sentence in dict.fromkeys(found.failed)]
     return lines
 
 
 _SENTENCES = {
     "nothing differs": "The results of {one} and {other} are the same.",
-    "noisy": "{one} doesn't come out the same twice in a row, so nothing can be told.",
+    "noisy": "{one} varies by itself as much as {other} differs from it, so nothing can be told.",
     "beyond": "What could be swapped doesn't make the difference between {one} and {other}.",
     "first differs": "{one} doesn't come out as it did any more, so nothing can be told.",
     "second differs": "With all that could be swapped, {other} doesn't come out as it did.",
@@ -226,5 +234,6 @@ def _as_json(question: "Question", found: "Answer") -> dict[str, object]:
         "one": question.one.label, "other": question.other.label, "outcome": found.outcome,
         "causes": [_factor_as_json(factor) for factor in found.causes], "trials": found.number,
         "seconds": found.seconds, "taken_back": found.taken_back, "left_out": list(found.left_out),
-        "failed": list(found.failed), "fixed": list(question.fixed), "judged": list(question.judged),
+        "failed": list(found.failed), "noise": dict(found.noise), "second_varies": found.second_varies,
+        "fixed": list(question.fixed), "judged": list(question.judged),
     }

@@ -85,6 +85,7 @@ def bad(smt, **variables: str) -> None:
 
 
 def causes(said) -> list[tuple[str, str]]:
+    """Return what was found among at least eight other differences."""
     found = json.loads(said.out)
     assert found["outcome"] == "found", found
     return [(each["kind"], each["name"]) for each in found["causes"]]
@@ -183,7 +184,64 @@ def test_a_run_that_never_comes_out_the_same_is_said_to_be_noisy(simulation, smt
     assert smt("run", "-l", "two", "--", *words).status == 0
     said = smt("why", "one", "two")
     assert said.status == 1
-    assert "one doesn't come out the same twice in a row" in said.out
+    assert "one varies by itself as much as two differs from it" in said.out
+
+
+def test_results_that_vary_a_little_by_themselves_are_judged_by_how_far_they_do(simulation, smt):
+    """As where threads add in another order each time."""
+    Path("sim.py").write_text(SIMULATION.replace("THREADS_EFFECT", "__import__('random').random() * 1e-9"))
+    words = [sys.executable, "sim.py", "settings.json"]
+    assert smt("run", "-l", "one", "--", *words).status == 0
+    harmless()
+    Path("sim.py").write_text(SIMULATION.replace("THREADS_EFFECT", "__import__('random').random() * 1e-9") + "# end\n")
+    Path("values.txt").write_text("1 2 4\n")
+    assert smt("run", "-l", "two", "--", *words, **HARMLESS).status == 0
+    assert smt("why", "one", "two", "--most", "7").status == 1
+    said = smt("why", "one", "two", "--json")
+    assert causes(said) == [("input", "values.txt")]
+    (name, largest), = json.loads(said.out)["noise"].items()
+    assert name == "Data/total.txt"
+    assert 0 < largest < 1e-8
+
+
+def test_what_makes_a_run_vary_by_itself_is_found(simulation, smt, git):
+    """As where more threads than one add in another order each time."""
+    effect = "(__import__('random').random() * 1e-9 if threads > 1 else 0)"
+    Path("sim.py").write_text(SIMULATION.replace("THREADS_EFFECT", effect))
+    git("commit", "-qam", "threads")
+    assert smt("run", "-l", "better", "--", sys.executable, "sim.py", "settings.json").status == 0
+    harmless()
+    bad(smt, OMP_NUM_THREADS="8")
+    said = smt("why", "better", "bad", "--json")
+    assert causes(said) == [("variable", "OMP_NUM_THREADS")]
+    assert json.loads(said.out)["second_varies"] is True
+    assert "bad doesn't come out the same twice in a row" in smt("why", "better", "bad").out
+
+
+def test_a_tolerance_says_what_is_the_same(simulation, smt, git):
+    Path("sim.py").write_text(SIMULATION.replace("THREADS_EFFECT", "threads * 1e-9"))
+    git("commit", "-qam", "threads")
+    assert smt("run", "-l", "better", "--", sys.executable, "sim.py", "settings.json").status == 0
+    harmless()
+    Path("values.txt").write_text("1 2 4\n")
+    bad(smt, OMP_NUM_THREADS="8")
+    both = [("input", "values.txt"), ("variable", "OMP_NUM_THREADS")]
+    assert causes(smt("why", "better", "bad", "--json")) == both
+    assert causes(smt("why", "better", "bad", "--afresh", "--tolerance", "1e-6", "--json")) == both[:1]
+
+
+def test_a_changed_seed_is_found(simulation, smt):
+    start = "import random\ntotal = random.Random(settings['seed']).random()"
+    text = Path("sim.py").read_text().replace("total = 0.0", start)
+    Path("sim.py").write_text(text)
+    Path("settings.json").write_text('{"offset": 1.5, "steps": 10, "name": "a", "seed": 1}\n')
+    words = [sys.executable, "sim.py", "settings.json"]
+    assert smt("run", "-l", "one", "--", *words).status == 0
+    harmless()
+    Path("sim.py").write_text("# A comment.\n" + text)
+    Path("settings.json").write_text('{"offset": 1.5, "steps": 20, "name": "b", "seed": 2}\n')
+    assert smt("run", "-l", "two", "--", *words, **HARMLESS).status == 0
+    assert causes(smt("why", "one", "two", "--json")) == [("parameter", "seed")]
 
 
 def test_what_cannot_be_swapped_is_told(simulation, smt, tmp_path):

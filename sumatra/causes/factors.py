@@ -185,7 +185,7 @@ def _code(
 
 
 def hunks_of(factor: Factor) -> list[Factor]:
-    """Return the parts of a file that differ, each a factor; none where it can't be taken apart."""
+    """Return the parts of a file of text that differ, each a factor; none where it can't be taken apart."""
     if factor.contents is None or None in (factor.contents[0].read, factor.contents[1].read):
         return []
     one, other = (_lines_of(content) for content in factor.contents)
@@ -196,8 +196,6 @@ def hunks_of(factor: Factor) -> list[Factor]:
         for what, begin, end, start, stop in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes()
         if what != "equal"
     ]
-    if len(parts) < 2:
-        return []
     return [factor._replace(name=f"{factor.name}, {_span(*part)}", lines=part) for part in parts]
 
 
@@ -226,14 +224,16 @@ def _parameters(one: Record, other: Record) -> Iterator[Factor]:
             from_bytes(record.parameters.content.encode("utf-8", "surrogateescape"), str(record.parameters.path)).flat()
             for record in (one, other)
         )
-        differing = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-        if set(before) != set(after) or not differing:
+        nothing = object()
+        differing = [name for name in {**before, **after} if before.get(name, nothing) != after.get(name, nothing)]
+        if not differing:
             raise ValueError
     except (SumatraError, ValueError):
         yield Factor("parameter", path, "as then", "as in the second", True, (contents[0], contents[1]), path)
         return
     for name in differing:
-        yield Factor("parameter", name, str(before[name]), str(after[name]), True, (contents[0], contents[1]), path)
+        one_value, other_value = (str(flat[name]) if name in flat else None for flat in (before, after))
+        yield Factor("parameter", name, one_value, other_value, True, (contents[0], contents[1]), path)
 
 
 def _keeper(text: str) -> Callable[[], bytes]:

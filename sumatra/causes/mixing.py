@@ -104,7 +104,10 @@ def _parameters(one: Record, factors: Sequence[Factor], chosen: Collection[Facto
     values = from_bytes(after, path)
     mixed = from_bytes(before, path)
     for factor in swapped:
-        mixed = mixed.with_value(factor.name, values[factor.name])
+        if factor.other is None:
+            mixed.pop(factor.name)
+        else:
+            mixed[factor.name] = values[factor.name]
     return first.path, mixed.to_bytes()
 
 

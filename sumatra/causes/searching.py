@@ -202,7 +202,8 @@ class _Search:
         second = self._run(question.factors, f"all as in {question.other.label}")
         self._trials.leave_out(self._trials.cannot_be_told_apart())
         if not self._trials.judged and self._trials.left_out:
-            return Answer("noisy", left_out=self._left_out())
+            outcome = "noisy" if self._trials.noise else "nothing differs"
+            return Answer(outcome, left_out=self._left_out(), label=second.label)
         if second.outcome != SECOND and self._trials.noise:
             second = self._run(question.factors, f"all as in {question.other.label}, by what varies less", again=True)
         if second.outcome == NEITHER and self._varies():
@@ -213,7 +214,7 @@ class _Search:
         causes = smallest(question.factors, self._is_it)
         causes = self._taken_apart(causes)
         shown = self._run(causes, _names(causes))
-        ordered = tuple(sorted(causes, key=lambda factor: (factor.kind, factor.name)))
+        ordered = tuple(_by_its_line(factor) for factor in sorted(causes, key=lambda each: (each.kind, each.name)))
         rest = _without(question.factors, causes)
         taken_back = self._run(rest, f"{question.other.label} without {_names(causes)}").outcome
         return Answer(
@@ -239,7 +240,7 @@ class _Search:
         """Return *causes* with files of code replaced by those of their parts that are needed."""
         for factor in sorted(causes, key=lambda factor: factor.name):
             parts = hunks_of(factor) if factor.kind in ("code", "input") else []
-            if not parts:
+            if len(parts) < 2:
                 continue
             needed = self._needed(parts, causes - {factor})
             if len(needed) < len(parts):
@@ -297,6 +298,12 @@ def _without(factors: Sequence[Factor], causes: Collection[Factor]) -> list[Fact
         elif factor not in causes:
             rest.append(factor)
     return rest
+
+
+def _by_its_line(factor: Factor) -> Factor:
+    """Return the one part in which a file of code differs, in the place of the file."""
+    parts = hunks_of(factor) if factor.kind == "code" and not factor.lines else []
+    return parts[0] if len(parts) == 1 else factor
 
 
 def _names(factors: Collection[Factor]) -> str:

@@ -64,7 +64,7 @@ class Trials:
         self, one: Record, other: Record, factors: Sequence[Factor], workshop: Workshop, *, test: Sequence[str] = (),
         judged: Collection[str] = (), by_status: bool = False, tolerances: Sequence[str] = (),
     ) -> None:
-        question = digest_bytes(json.dumps([one.id, other.id, list(test)]).encode())[7:19]
+        question = digest_bytes(json.dumps([one.id, other.id, list(test), list(tolerances)]).encode())[7:19]
         self.folder = os.path.join(workshop.folder, "why", question)
         make_private(self.folder)
         self._one, self._other = one, other
@@ -249,9 +249,9 @@ class Trials:
             shutil.rmtree(folder, ignore_errors=True)
 
     def cannot_be_told_apart(self) -> list[str]:
-        """Return the judged outputs in which the two runs differ no more than one of them does by itself."""
+        """Return the judged outputs in which the two runs differ no more than one does by itself, or is tolerated."""
         found = []
-        for name in self.noise.keys() & self.judged:
+        for name in self.judged if self._rules else self.noise.keys() & self.judged:
             one, other = (os.path.join(self._references(place), name) for place in (0, 1))
             if os.path.isfile(one) and os.path.isfile(other) and self._alike(name, one, other):
                 found.append(name)

@@ -196,7 +196,7 @@ def _verdict(question: "Question", found: "Answer") -> list[str]:
                 lines.append("  No difference is known that wasn't swapped: it must be in what records don't tell.")
     for name, largest in found.noise.items():
         lines.append(f"{visible(name)} varies by itself: numbers within {largest:.1g} (relative) counted as the same.")
-    if found.left_out:
+    if found.left_out and found.outcome != "nothing differs":
         lines.append(f"Varies by itself, so not judged: {visible(', '.join(found.left_out))}")
     lines += [f"Could not be tried: {visible(sentence)}" for sentence in dict.fromkeys(found.failed)]
     return lines

@@ -1,14 +1,16 @@
 """The smallest set, and mixtures of two contents."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumatra.causes.factors import Content, Factor, hunks_of
+from sumatra.causes.factors import Content, Factor, factors_between, hunks_of
 from sumatra.causes.mixing import mix
 from sumatra.causes.smallest import expected_trials, smallest
 from sumatra.facts import replace
 from sumatra.files import ContentStore
-from sumatra.records import Record, Repository
+from sumatra.parameters import from_bytes
+from sumatra.records import Parameters, Record, Repository
 
 
 @given(st.integers(1, 30).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), min_size=1))))
@@ -75,3 +77,36 @@ def test_parts_of_a_file_put_together_are_the_whole(one, other, data, tmp_path_f
         rest = [part for part in parts if part not in some]
         if rest:
             assert (mixed(list(some)) == one) == (mixed(rest) == other)
+
+
+@pytest.mark.parametrize(("suffix", "one", "other"), [
+    (".json", '{"a": 1, "b": {"c": 2, "gone": 3}}\n', '{"a": 5, "b": {"c": 4}, "new": [1, 2]}\n'),
+    (".yaml", "a: 1\nb:\n  c: 2\n", "a: 5\nb:\n  c: 4\nnew: x\n"),
+    (".toml", "a = 1\n[b]\nc = 2\n", "a = 5\n[b]\nc = 4\nnew = 2.5\n"),
+    (".param", "a = 1\nc = 2\n", "a = 5\nc = 4\n"),
+])
+def test_values_are_swapped_one_by_one_and_all_together_are_the_second_file(suffix, one, other, tmp_path):
+    path = str(tmp_path / f"p{suffix}")
+    records = [
+        Record(
+            label=label, timestamp=None, command=("x", f"p{suffix}"), working_directory=str(tmp_path),
+            repository=Repository(type="git", url="", root=str(tmp_path)),
+            parameters=Parameters(content=text, path=path),
+        )
+        for label, text in (("one", one), ("other", other))
+    ]
+    factors = factors_between(*records, lambda record: {}, lambda *_: b"").factors
+    assert len(factors) > 1
+    objects = ContentStore(str(tmp_path / "objects"))
+
+    def mixed(chosen):
+        (change,) = mix(*records, factors, chosen, objects).record.changes
+        return from_bytes(objects.get(change.digest), path).flat()
+
+    values = [from_bytes(text.encode(), path).flat() for text in (one, other)]
+    assert [mixed([]), mixed(factors)] == values
+    for factor in factors:
+        found = mixed([factor])
+        others = {name: value for name, value in found.items() if name != factor.name}
+        assert others == {name: value for name, value in values[0].items() if name != factor.name}
+        assert found.get(factor.name) == values[1].get(factor.name)

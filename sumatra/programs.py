@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sumatra.errors import LaunchError, NoSuchProgram
 from sumatra.records import Executable
 
-__all__ = ["PROGRAMS", "Program", "describe", "find", "for_script", "get_executable", "known", "version"]
+__all__ = ["PROGRAMS", "Program", "describe", "find", "for_script", "get_executable", "known", "script_of", "version"]
 
 _TIMEOUT = 5.0  # seconds to tell a version in
 _TRIES = 3  # how often a program that doesn't tell is asked before we give up
@@ -196,14 +196,21 @@ def describe(words: Sequence[str], cwd: str, environ: Mapping[str, str]) -> tupl
     return Executable(path, os.path.basename(path)), script
 
 
+def script_of(words: Sequence[str]) -> str | None:
+    """Return the script that the command *words* gives to its program, whether or not that is there."""
+    program = known(words[0]) if words else None
+    place = _place_of_script(program, words) if program else None
+    return words[place] if place else None
+
+
 def version(
-    path: str, cache: "MutableMapping[str, Any] | str | None" = None, *, own: str | None = None
+    path: str, cache: "MutableMapping[str, Any] | str | None" = None, *, own: str | None = None, ask: bool = True
 ) -> str | None:
     """Return the version of the known program at *path*, or None.
 
     A program is asked once: its answer is kept in *cache* (a mapping, or the path of a JSON file) until the file
     changes.  A program that lies in the folder *own* (by default the current one) and isn't found by ``PATH`` is the
-    user's, whatever it is called, and isn't started.
+    user's, whatever it is called, and isn't started.  Nothing is started unless *ask*.
     """
     program = known(path)
     if program is None:
@@ -211,7 +218,7 @@ def version(
     told = _told_without_asking(program, path)
     if told or not program.question or _is_own(path, own or os.getcwd()):
         return told
-    return _asked_once(program, path, cache)
+    return _asked_once(program, path, cache, _TRIES if ask else 0)
 
 
 def _joined(words: Sequence[str]) -> str:
@@ -349,7 +356,9 @@ def _is_own(path: str, own: str) -> bool:
     return (folder + "/").startswith(own.rstrip("/") + "/")
 
 
-def _asked_once(program: Program, path: str, cache: "MutableMapping[str, Any] | str | None") -> str | None:
+def _asked_once(
+    program: Program, path: str, cache: "MutableMapping[str, Any] | str | None", tries: int
+) -> str | None:
     real = os.path.realpath(path)
     try:
         status = os.stat(real)
@@ -360,7 +369,7 @@ def _asked_once(program: Program, path: str, cache: "MutableMapping[str, Any] | 
     entry = kept.get(real)
     if not isinstance(entry, dict) or entry.get("identity") != identity:
         entry = {"identity": identity, "version": None, "tries": 0}
-    if entry.get("version") is None and entry.get("tries", 0) < _TRIES:
+    if entry.get("version") is None and entry.get("tries", 0) < tries:
         entry = {"identity": identity, "version": _ask(program, path), "tries": entry.get("tries", 0) + 1}
         kept[real] = entry
         if isinstance(cache, str):

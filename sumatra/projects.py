@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from sumatra.datastore.digests import DigestCache
 
     # Loaded when something is run: listing records has to be instant.
+    from sumatra.differences import Differences
     from sumatra.runs import Done, Request
+    from sumatra.runs.alike import Alike, Command
     from sumatra.runs.draft import Draft
     from sumatra.runs.repeating import Plan, Repeated
     from sumatra.runs.workshop import Workshop
@@ -365,6 +367,24 @@ class Project:
         from sumatra.causes.searching import ask
 
         return ask(one, other, self._workshop(), test=test, ignore=ignore, tolerances=tolerances)
+
+    def last_good(self, command: "Command", before: Record | None = None) -> "Alike | None":
+        """Return the last run of *command* that ended well, or else the likest to it; one *before* that run alone."""
+        from sumatra.runs.alike import good_ones, likest
+
+        return likest(command, self.find_records(selection=good_ones(command, before)))
+
+    def changes_since(
+        self, record: Record, asked: Record | None = None, *, ignore: Sequence[str] = (), read: bool = False
+    ) -> "Differences":
+        """Return what has changed since the run that *record* tells of, by looking at all that it tells; nothing is run.
+
+        *asked* is a run of the same program whose command is asked about, if that went otherwise.  With *read*, inputs
+        are read however large they are.
+        """
+        from sumatra.runs.present import changes_since
+
+        return changes_since(record, asked or record, self._workshop(), os.environ, ignore=ignore, read=read)
 
     def patch_between(self, one: Record, other: Record) -> Iterator[str]:
         """Yield the lines of a patch from the code of *one* to that of *other*, uncommitted changes included."""

@@ -32,6 +32,7 @@ BACKENDS = {
     "repeat": Backend(".repeat", "run something again as it was, and compare the results"),
     "diff": Backend(".diff", "tell in what runs differ"),
     "why": Backend(".why", "find out why one run came out otherwise than another"),
+    "changed": Backend(".changed", "tell what has changed since a run that went well"),
     "checkout": Backend(".checkout", "bring back the code of a run in a new folder"),
     "verify": Backend(".verify", "check that the files of records are as they were"),
     "dependencies": Backend(".dependencies", "show what code would load, or what a run has loaded"),

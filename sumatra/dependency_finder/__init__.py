@@ -1,18 +1,19 @@
 """What a run depends on besides its own code: libraries with their versions, by the files that were really loaded.
 
-`loaded` asks every finder about the files of a run, `foreseen` what its code would load.
+`loaded` asks every finder about the files of a run, `foreseen` what its code would load, `again` what has become of
+what was loaded.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sumatra import plugins
-from sumatra.dependency_finder.base import Finder, Found, Run
+from sumatra.dependency_finder.base import Again, Finder, Found, Run, again_by_path
 from sumatra.facts import replace
 from sumatra.plugins import Backend
-from sumatra.records import Finding
+from sumatra.records import Dependency, Finding
 
-__all__ = ["BACKENDS", "Finder", "Found", "Run", "foreseen", "get_finder", "loaded"]
+__all__ = ["BACKENDS", "Again", "Finder", "Found", "Run", "again", "foreseen", "get_finder", "loaded"]
 
 #: In the order in which they are asked: what one accounts for, the later ones aren't asked about.
 BACKENDS: dict[str, Backend] = {
@@ -84,6 +85,24 @@ def loaded(run: Run) -> Found:
 def foreseen(run: Run) -> Found:
     """Return what the code of *run* would load, as all finders say."""
     return _asked(run, lambda finder, left: finder.foreseen(left))
+
+
+def again(run: Run, dependencies: Sequence[Dependency], locks: Mapping[str, str]) -> list[Again]:
+    """Return what has become of *dependencies*, which a run has loaded; *run* and *locks* as `Finder.again` has them."""
+    from sumatra.dependency_finder._third_parties import third_parties
+
+    by_finder: dict[str, list[Dependency]] = {}
+    known = {*BACKENDS, *third_parties(run.cache)}
+    for each in dependencies:
+        by_finder.setdefault(each.module if each.module in known else "", []).append(each)
+    found: list[Again] = []
+    for name, some in by_finder.items():
+        try:
+            found += get_finder(name).again(run, some, locks) if name else map(again_by_path, some)
+        except Exception as error:  # noqa: BLE001  a finder that fails must not cost the others' answers
+            reason = f"{type(error).__name__}: {error}"
+            found += (Again(each, each, unknown=reason) for each in some)
+    return found
 
 
 def _asked(

@@ -13,7 +13,7 @@ from sumatra.dependency_finder.base import Run
 from sumatra.records import Dependency, Finding
 
 __all__ = [
-    "LANGUAGES", "NOT_FOUND", "NOT_LOADED", "Reader", "found_file", "head", "is_below", "main_of", "own_code",
+    "LANGUAGES", "NOT_FOUND", "NOT_LOADED", "Reader", "found_file", "head", "is_below", "main_of", "moment", "own_code",
     "own_version", "pattern", "plain", "told_path",
 ]
 
@@ -213,3 +213,10 @@ def own_code(
             flags=(NOT_LOADED,) if foreseen else (),
         ))
     return found, frozenset(accounted)
+
+
+def moment(seconds: float) -> str:
+    """Return the local time *seconds* after 1970 began, to the minute."""
+    import time
+
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

@@ -6,13 +6,15 @@ code and says what that would load (`Finder.foreseen`).  It never imports or run
 no program.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from sumatra.facts import fact, field
+from sumatra.facts import fact, field, replace
 from sumatra.records import Dependency, Executable, Finding, Program
 
-__all__ = ["Finder", "Found", "Run"]
+__all__ = ["Again", "Finder", "Found", "Run", "again_by_path"]
 
 
 def _nowhere(path: str) -> str | None:
@@ -46,6 +48,15 @@ class Found:
     findings: tuple[Finding, ...] = ()
 
 
+class Again(NamedTuple):
+    """A library that a run has loaded, and the same as it is now."""
+
+    was: Dependency | None  #: None for one that is new
+    now: Dependency | None  #: None for one that isn't there any more
+    note: str = ""  #: since when it is so, and by whom
+    unknown: str = ""  #: why it can't be told, as the end of a sentence; *now* is then what it was
+
+
 class Finder(ABC):
     """Knows one kind of library."""
 
@@ -69,3 +80,44 @@ class Finder(ABC):
         name of a folder.  Asked only where nothing else is known.
         """
         return None
+
+    def again(self, run: Run, dependencies: Sequence[Dependency], locks: Mapping[str, str]) -> list[Again]:
+        """Return what has become of *dependencies*, which a run has loaded and this finder has told of.
+
+        *run* is what is known of the same command now; *locks* are the lists of what was installed then, by kind, as
+        far as they were kept.  Here they are looked for by the places that they were loaded from.
+        """
+        places = {each.path: now for each in dependencies if (now := _place_now(each.path))}
+        found = self.loaded(replace(run, files=sorted(set(places.values())))).dependencies
+        known = {each.name: each for each in found}
+        return [
+            Again(each, known[each.name]) if each.name in known else again_by_path(each) for each in dependencies
+        ]
+
+
+def again_by_path(dependency: Dependency) -> Again:
+    """Return what has become of *dependency* as far as its path tells: whether it is there."""
+    if not dependency.path:
+        return Again(dependency, dependency, unknown="where it lay wasn't known")
+    try:
+        os.stat(dependency.path)
+    except (FileNotFoundError, NotADirectoryError):
+        return Again(dependency, None)
+    except (OSError, ValueError) as error:
+        return Again(dependency, dependency, unknown=getattr(error, "strerror", None) or str(error))
+    return Again(dependency, dependency)
+
+
+def _place_now(path: str) -> str:
+    """Return *path*, or what has taken its place: the version of a shared library is a part of its name."""
+    if not path or os.path.exists(path):
+        return path
+    folder, name = os.path.split(path)
+    stem, found, _ = name.partition(".so")
+    if not found:
+        return ""
+    try:
+        others = sorted(other for other in os.listdir(folder) if other.startswith(f"{stem}.so"))
+    except OSError:
+        return ""
+    return os.path.realpath(os.path.join(folder, others[0])) if others else ""

@@ -2,12 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sumatra.dependency_finder import _cache
 from sumatra.dependency_finder._python_sites import source_of
-from sumatra.dependency_finder.base import Finder, Found, Run
+from sumatra.dependency_finder.base import Again, Finder, Found, Run
+from sumatra.facts import replace
 from sumatra.records import Dependency
 
 __all__ = ["BACKEND", "CondaFinder"]
@@ -40,6 +41,25 @@ class CondaFinder(Finder):
                 dependencies.append(Dependency(name, path, f"{version}={build}", "conda", source="conda-meta"))
             locks["conda" if place == 0 else f"conda:{prefix}"] = _lock(packages)
         return Found(tuple(sorted(dependencies, key=lambda each: (each.name, each.path))), frozenset(accounted), locks)
+
+    def again(self, run: Run, dependencies: Sequence[Dependency], locks: Mapping[str, str]) -> list[Again]:
+        """Return what has become of *dependencies*, by the names of the files in ``conda-meta``."""
+        known: dict[str, bool] = {}
+        installed: dict[str, dict[str, str]] = {}
+        found = []
+        for each in dependencies:
+            prefix = _environment_above(os.path.dirname(each.path), known)
+            if prefix and prefix not in installed:
+                installed[prefix] = _installed(f"{prefix}/conda-meta")
+            version = installed.get(prefix, {}).get(each.name)
+            found.append(Again(each, None if version is None else replace(each, version=version)))
+        return found
+
+
+def _installed(folder: str) -> dict[str, str]:
+    """Return version and build of what is installed, by name."""
+    names = [entry.removesuffix(".json").rsplit("-", 2) for entry in sorted(os.listdir(folder)) if entry.endswith(".json")]
+    return {parts[0]: f"{parts[1]}={parts[2]}" for parts in names if len(parts) == 3}
 
 
 def _by_environment(files: Iterable[str]) -> dict[str, list[str]]:

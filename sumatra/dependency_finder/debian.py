@@ -3,9 +3,13 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
+from sumatra.dependency_finder._reading import moment
 from sumatra.dependency_finder._system import Package, found_packages, names_of, owners_by, packaged
-from sumatra.dependency_finder.base import Finder, Found, Run
+from sumatra.dependency_finder.base import Again, Finder, Found, Run
+from sumatra.facts import replace
+from sumatra.records import Dependency
 
 __all__ = ["BACKEND", "DebianFinder"]
 
@@ -28,6 +32,32 @@ class DebianFinder(Finder):
             return Found()
         owners = owners_by(self._look, paths, run.cache, "debian", status, os.path.join(self._database, "info"))
         return found_packages(owners, self.name, "dpkg", _line, _TITLE)
+
+    def again(self, run: Run, dependencies: Sequence[Dependency], locks: Mapping[str, str]) -> list[Again]:
+        """Return what has become of *dependencies*, by their names."""
+        try:
+            packages = self._packages({each.name for each in dependencies})
+        except OSError as error:
+            reason = f"the tables of dpkg can't be read: {error.strerror}"
+            return [Again(each, each, unknown=reason) for each in dependencies]
+        found = []
+        for each in dependencies:
+            package = packages.get(each.name)
+            when = self._installed(package) if package else None
+            if package is None or when is None:
+                found.append(Again(each, None))
+            elif package.version == each.version:
+                found.append(Again(each, each))
+            else:
+                found.append(Again(each, replace(each, version=package.version), note=f"dpkg, {moment(when)}"))
+        return found
+
+    def _installed(self, package: Package) -> float | None:
+        """Return when *package* was installed (seconds since 1970), or None if it isn't."""
+        for name in (package.name, f"{package.name}:{package.architecture}"):
+            with suppress(OSError):
+                return os.stat(os.path.join(self._database, "info", f"{name}.list")).st_mtime
+        return None
 
     def _look(self, paths: Sequence[str]) -> dict[str, Package]:
         """Return the packages that own *paths*."""

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sumatra.dependency_finder._reading import (
     NOT_FOUND,
@@ -15,7 +15,8 @@ from sumatra.dependency_finder._reading import (
     pattern,
     plain,
 )
-from sumatra.dependency_finder.base import Finder, Found, Run
+from sumatra.dependency_finder.base import Again, Finder, Found, Run, again_by_path
+from sumatra.facts import replace
 from sumatra.records import Dependency
 
 __all__ = ["BACKEND", "JuliaFinder"]
@@ -109,6 +110,17 @@ class JuliaFinder(Finder):
             itself = [Dependency("julia", told.path, told.version, _MODULE, source=source, flags=(NOT_LOADED,))]
         own, _ = own_code(run, files, _MODULE, foreseen=True)
         return Found((*itself, *packages, *own), findings=reader.findings("Julia"))
+
+    def again(self, run: Run, dependencies: Sequence[Dependency], locks: Mapping[str, str]) -> list[Again]:
+        """Return what has become of *dependencies*, by the manifest of the project that the script is run in."""
+        manifest = _manifest(run)
+        found = []
+        for each in dependencies:
+            if each.name in manifest and (each.source or "").startswith(("Manifest.toml", "Project.toml")):
+                found.append(Again(each, replace(each, version=manifest[each.name].get("version"))))
+            else:
+                found.append(again_by_path(each))
+        return found
 
 
 def _package(name: str, folder: str) -> Dependency:

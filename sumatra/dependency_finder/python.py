@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sumatra.dependency_finder import _python_interpreters as interpreters
 from sumatra.dependency_finder import _python_lock, _python_source, _third_parties
 from sumatra.dependency_finder._python_sites import Distribution, Site, read_site, source_of
-from sumatra.dependency_finder.base import Finder, Found, Run
+from sumatra.dependency_finder.base import Again, Finder, Found, Run
 from sumatra.records import Dependency
 
 __all__ = ["BACKEND", "PythonFinder"]
@@ -74,6 +74,12 @@ class PythonFinder(Finder):
         from sumatra.dependency_finder import python_imports
 
         return python_imports.foreseen(run)
+
+    def again(self, run: Run, dependencies: Sequence[Dependency], locks: Mapping[str, str]) -> list[Again]:
+        """Return what has become of *dependencies* in the environment that the interpreter has now."""
+        from sumatra.dependency_finder import _python_again
+
+        return _python_again.again(run, dependencies, locks)
 
 
 def _sorted(run: Run) -> _Files:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sumatra.dependency_finder._reading import (
     NOT_FOUND,
@@ -12,12 +12,13 @@ from sumatra.dependency_finder._reading import (
     head,
     is_below,
     main_of,
+    moment,
     own_code,
     pattern,
     plain,
     told_path,
 )
-from sumatra.dependency_finder.base import Finder, Found, Run
+from sumatra.dependency_finder.base import Again, Finder, Found, Run, again_by_path
 from sumatra.facts import replace
 from sumatra.records import Dependency
 
@@ -105,6 +106,30 @@ class RFinder(Finder):
         own, _ = own_code(run, files, _MODULE, foreseen=True)
         dependencies = sorted(found.values(), key=lambda each: (each.name != "R", each.name.lower()))
         return Found((*dependencies, *own), surroundings=_renv(run), findings=reader.findings("R"))
+
+    def again(self, run: Run, dependencies: Sequence[Dependency], locks: Mapping[str, str]) -> list[Again]:
+        """Return what has become of *dependencies* in the folders that R looks for packages in now."""
+        libraries = library_folders(run)
+        return [_again(each, libraries) for each in dependencies]
+
+
+def _again(dependency: Dependency, libraries: Iterable[str]) -> Again:
+    if not (dependency.source or "").startswith("DESCRIPTION"):
+        return again_by_path(dependency)
+    if dependency.name == "R":
+        folders = [os.path.join(library, "base") for library in (*libraries, f"{dependency.path}/library")]
+    elif "editable" in dependency.flags:
+        folders = [dependency.path]
+    else:
+        # A script may name folders of its own, so where it was found then comes last.
+        folders = [*(os.path.join(library, dependency.name) for library in libraries), dependency.path]
+    for folder in folders:
+        told = description(folder)
+        if told:
+            now = _dependency(os.path.realpath(folder), told)
+            note = f"installed {moment(os.stat(folder).st_mtime)}" if now.version != dependency.version else ""
+            return Again(dependency, replace(dependency, version=now.version, path=now.path), note=note)
+    return Again(dependency, None)
 
 
 def _package_folders(files: Iterable[str]) -> dict[str, None]:

@@ -8,10 +8,13 @@ from sumatra.formatting.escape import visible
 from sumatra.formatting.layout import cells, paint, shorten
 from sumatra.records import Record
 
-__all__ = ["as_json", "table", "text"]
+__all__ = ["IN_THE_OTHER", "as_json", "lines", "same", "table", "text"]
 
 _PLAIN = View()
 _MOST = 8  #: of one kind, unless all are asked for
+
+#: How it is told that something is in the second run alone, and in the first.
+IN_THE_OTHER = ("only in the second", "only in the first")
 
 #: What things of each kind are called when they are counted: one, many.
 _WORDS = {
@@ -40,16 +43,16 @@ def text(
     if serious:
         title = "could explain it" if results else "differs all the same"
         yield paint(title, "bold", view.color) + "\n"
-        yield from _lines(serious, view, whole, numbered=True)
+        yield from lines(serious, view, whole, numbered=True)
     elif results:
         yield paint("could explain it", "bold", view.color) + "\n  nothing that is known differs\n"
     harmless = [each for each in causes if each.matters is False]
     if harmless:
         yield paint("hardly matters", "bold", view.color) + "\n"
-        yield from _lines(harmless, view, whole)
-    same = _same(differences.same, kinds)
-    if same:
-        yield f"{paint('same', 'bold', view.color)}        {same}\n"
+        yield from lines(harmless, view, whole)
+    unchanged = same(differences.same, kinds)
+    if unchanged:
+        yield f"{paint('same', 'bold', view.color)}        {unchanged}\n"
     for sentence in differences.unknown:
         yield f"{paint('not known', 'bold', view.color)}   {visible(sentence)}\n"
     if next_step and results and serious:
@@ -70,12 +73,18 @@ def _results(results: Sequence[Difference], same: int, view: View, whole: bool) 
     files = [each for each in results if each.name != "status"]
     number = len(files) + same - (len(files) == len(results))
     yield f"{paint('results', 'bold', view.color)}     {len(files)} of {number} output files differ\n"
-    yield from _lines(results, view, whole, kind=False)
+    yield from lines(results, view, whole, kind=False)
 
 
-def _lines(
-    differences: Sequence[Difference], view: View, whole: bool, *, numbered: bool = False, kind: bool = True
+def lines(
+    differences: Sequence[Difference], view: View, whole: bool, *, numbered: bool = False, kind: bool = True,
+    one_sided: tuple[str, str] = IN_THE_OTHER, more: str = "smt diff --long",
 ) -> Iterator[str]:
+    """Yield a line for each of *differences*, or for the first of each kind unless *whole*.
+
+    *one_sided* says how it is told that something is in the second run alone, or in the first; *more* which command
+    tells the rest.
+    """
     shown = 0
     told: dict[str, int] = {}
     width = min(40, max(cells(visible(each.name)) for each in differences))
@@ -87,21 +96,21 @@ def _lines(
         name = visible(each.name)
         head = f"{number:>3} " if numbered else "    "
         what = f"{each.kind:<13}" if kind else ""
-        line = f"{head}{what}{name}{' ' * (width - cells(name))}  {_change(each)}"
-        note = f"  ({each.note})" if each.note else ""
+        line = f"{head}{what}{name}{' ' * (width - cells(name))}  {_change(each, one_sided)}"
+        note = f"  ({visible(each.note)})" if each.note else ""
         if view.width:
             line = shorten(line, view.width - len(note))
         yield f"{line}{paint(note, 'dim', view.color)}\n"
     if shown < len(differences):
-        yield f"    … and {len(differences) - shown} more: smt diff --long\n"
+        yield f"    … and {len(differences) - shown} more: {more}\n"
 
 
-def _change(difference: Difference) -> str:
+def _change(difference: Difference, one_sided: tuple[str, str]) -> str:
     one, other = (_brief(value) for value in (difference.one, difference.other))
     if difference.one is None:
-        return f"only in the second: {other}"
+        return f"{one_sided[0]}: {other}"
     if difference.other is None:
-        return f"only in the first: {one}"
+        return f"{one_sided[1]}: {one}"
     return f"{one} -> {other}"
 
 
@@ -114,7 +123,8 @@ def _brief(value: str | None) -> str:
     return shorten(told, 60)
 
 
-def _same(same: Mapping[str, int], kinds: Sequence[str]) -> str:
+def same(same: Mapping[str, int], kinds: Sequence[str]) -> str:
+    """Return how many things of *kinds* are the *same*, in words."""
     told = [
         f"{number} {_WORDS[kind][number != 1]}" for kind, number in same.items()
         if number and kind in kinds and kind in CAUSES

@@ -11,7 +11,7 @@ from sumatra.files import ContentStore, write_atomically
 from sumatra.parameters import ParameterSet
 from sumatra.records import Finding, Parameters
 
-__all__ = ["LABEL", "Meaning", "Understood", "understand"]
+__all__ = ["LABEL", "Meaning", "Understood", "concealed", "understand"]
 
 #: Stands for the label in words, and is replaced.
 LABEL = "{label}"
@@ -106,7 +106,7 @@ class _File:
                 parameters=Parameters(path=os.path.abspath(self.path), digest=self._kept()),
                 findings=(Finding("parameters-opaque", message),), warnings=(message,),
             )
-        facts, hidden = _concealed(Parameters(
+        facts, hidden = concealed(Parameters(
             content=str(chosen), type=chosen.type, values=chosen.as_dict(), path=os.path.abspath(self.path),
             changed=tuple(names),
         ), self._key)
@@ -202,7 +202,7 @@ def _refuse_values(words: Sequence[str], meaning: Meaning, wanted: bool) -> None
         )
 
 
-def _concealed(facts: Parameters, key: bytes) -> tuple[Parameters, list[str]]:
+def concealed(facts: Parameters, key: bytes) -> tuple[Parameters, list[str]]:
     """Return *facts* with keyed hashes in the place of values that look like secrets, and the names of those."""
     hidden: list[str] = []
     content = facts.content

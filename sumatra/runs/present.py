@@ -1,0 +1,329 @@
+"""A run that was, against the machine as it is now: what has changed of all that its record tells.  Nothing is run.
+
+For each fact of the record the same fact is looked up again, which gives a second record: what would be recorded if
+the run began now.  What differs between the two is what has changed.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from sumatra import capture, dependency_finder, programs
+from sumatra.capture.seeds import seeds
+from sumatra.dependency_finder import Again
+from sumatra.differences import CAUSES, Difference, Differences, between
+from sumatra.errors import LaunchError, SumatraError
+from sumatra.facts import replace
+from sumatra.records import Dependency, Executable, Parameters, Record
+from sumatra.runs.libraries import checkouts
+from sumatra.runs.present_code import code_now
+from sumatra.runs.present_inputs import inputs_now, when
+from sumatra.runs.present_machine import room
+from sumatra.runs.present_parameters import parameters_now
+from sumatra.runs.workshop import Workshop
+
+__all__ = ["changes_since"]
+
+#: What belongs to the moment, and not to what is computed.
+_PASSING = ("job", "niceness")
+
+
+def changes_since(
+    record: Record, asked: Record, workshop: Workshop, environment: Mapping[str, str], *, ignore: Sequence[str] = (),
+    read: bool = False,
+) -> Differences:
+    """Return what has changed since the run that *record* tells of, likeliest to matter first.
+
+    *asked* has the command that is asked about: *record* itself, or a run of the same program that went otherwise.
+    *environment* is the one that a run would have now.  With *read*, inputs are read however large they are.
+    """
+    present = _Present(record, asked, workshop, environment)
+    return present.differences(ignore, read=read)
+
+
+class _Present:
+    def __init__(self, record: Record, asked: Record, workshop: Workshop, environment: Mapping[str, str]) -> None:
+        self._record = record
+        self._asked = asked
+        self._workshop = workshop
+        self._environment = environment
+        self._old_root = _root_then(record, workshop)
+        self._folder = self._moved(asked.working_directory)
+        self._unknown: list[str] = []
+        self._notes: dict[tuple[str, str], str] = {}
+        self._more: list[Difference] = []
+        self._of_parameters = ""
+
+    def _moved(self, path: str) -> str:
+        """Return where *path* is now, if the whole project was moved."""
+        root, old = self._workshop.root, self._old_root
+        if old and (path == old or path.startswith(f"{old}/")):
+            return root + path[len(old):]
+        return path
+
+    def differences(self, ignore: Sequence[str], *, read: bool) -> Differences:
+        then, now = self._without_code_and_results()
+        now = self._with_program(then, now)
+        then, now = self._with_libraries(then, now)
+        then, now = self._with_surroundings(then, now)
+        now = replace(now, parameters=self._parameters())
+        inputs = inputs_now(self._record, self._workshop.inputs, self._moved, read=read)
+        self._unknown += inputs.unknown
+        self._notes |= {("inputs", path): note for path, note in inputs.notes.items()}
+        then, now = replace(then, input_data=inputs.then), replace(now, input_data=inputs.now)
+        if not self._record.observation and not self._record.input_data:
+            self._unknown.append("inputs: the record doesn't tell what was read")
+        told = {self._asked.parameters.path or ""}
+        told |= {os.path.normpath(os.path.join("/", key.path)) for key in self._record.input_data}
+        of_code = code_now(self._record, self._moved(self._record.working_directory), self._workshop, self._moved, told)
+        self._unknown += of_code.unknown
+        self._more += of_code.found
+        self._more += room(self._record, self._workshop, self._moved)
+        compared = between(then, now)
+        found = [self._finished(each, inputs.unsure) for each in compared.found if each.kind in CAUSES]
+        found = [*filter(None, found), *self._more]
+        found = _without(found, ignore)
+        found.sort(key=_likeliest_first)
+        same = {kind: number for kind, number in compared.same.items() if kind in CAUSES}
+        same["code"] = of_code.same
+        unknown = [sentence for sentence in compared.unknown if not sentence.startswith("code: neither")]
+        return Differences(tuple(found), same, (*unknown, *dict.fromkeys(self._unknown)))
+
+    def _without_code_and_results(self) -> tuple[Record, Record]:
+        """Return the record, and the one of now to begin with; code is compared by file, and there are no results."""
+        bare: Record = replace(
+            self._record, version="-", repository=None, changes=(), checkouts=(), code_files=(), status="finished",
+            exit_status=0, signal=None, output_data=(),
+        )
+        folder = self._folder
+        then = replace(bare, working_directory=self._moved(self._record.working_directory))
+        now = replace(
+            bare, main_file=self._asked.main_file, launch_mode=self._asked.launch_mode,
+            command=tuple(word.replace(self._asked.label, self._record.label) for word in self._asked.command),
+            working_directory=folder if os.path.isdir(folder) else "",
+        )
+        return then, now
+
+    # -- program ---------------------------------------------------------------------------------------------------
+
+    def _with_program(self, then: Record, now: Record) -> Record:
+        asked = self._asked
+        if asked.executable is None:
+            self._unknown.append("program: the record doesn't tell which it was")
+            return now
+        main = asked.main_file
+        if main is not None and os.path.isdir(self._folder) and not os.path.lexists(os.path.join(self._folder, main)):
+            now = replace(now, main_file=None)
+        words = _program_words(asked)
+        try:
+            executable, _ = programs.describe(words, self._folder, self._environment)
+        except (LaunchError, OSError, ValueError) as error:
+            self._notes["command", "program"] = str(error)
+            return replace(now, executable=None)
+        recorded = then.executable
+        if recorded is None:
+            return replace(now, executable=None)
+        return replace(now, executable=self._compared(recorded, executable))
+
+    def _compared(self, then: Executable, now: Executable) -> Executable:
+        """Return *now* with its version, as far as that can be told without running it."""
+        cache = os.path.join(self._workshop.folder, "programs.json")
+        version = programs.version(now.path, cache, own=self._folder, ask=False)
+        began = self._record.timestamp.timestamp()
+        if self._moved(then.path) != now.path and then.name == now.name:
+            self._more.append(Difference("command", "path of the program", then.path, now.path))
+        try:
+            is_as_it_was = self._moved(then.path) == now.path and os.stat(now.path).st_mtime < began
+        except OSError:
+            is_as_it_was = False
+        if version is None and is_as_it_was:
+            version = then.version
+        elif version is None and then.version is not None and then.name == now.name and then.name != "Python":
+            self._unknown.append(f"the version of {now.path}, which was replaced since, without running it")
+            version = then.version
+        elif version is None and then.version is not None:
+            version = then.version  # what is known of its library says more
+        elif version is None and self._moved(then.path) == now.path:
+            self._more.append(Difference(
+                "command", "program's file", "as it was", when(now.path), True, "compiled or installed again"
+            ))
+        return replace(now, version=version)
+
+    # -- libraries -------------------------------------------------------------------------------------------------
+
+    def _with_libraries(self, then: Record, now: Record) -> tuple[Record, Record]:
+        if not self._record.dependencies:
+            self._unknown.append("libraries: the record doesn't tell which it loaded")
+            return then, now
+        run = dependency_finder.Run(
+            executable=now.executable, main_file=self._asked.main_file, folder=self._folder, root=self._workshop.root,
+            environment=self._environment, cache=os.path.join(self._workshop.folder, "cache"), checkout_of=checkouts(),
+        )
+        moved = [replace(each, path=self._moved(each.path)) for each in self._record.dependencies]
+        found = dependency_finder.again(run, moved, self._locks())
+        before: list[Dependency] = []
+        after: list[Dependency] = []
+        silent: dict[str, list[str]] = {}
+        for each in found:
+            if each.was is None or "not loaded" in each.was.flags:
+                self._more += _beside(each)
+                continue
+            if each.unknown:
+                silent.setdefault(each.unknown, []).append(each.was.name)
+                continue
+            before.append(each.was)
+            after += [each.now] if each.now is not None else []
+            self._notes["dependencies", _told(each.was)] = each.note
+            self._more += self._written_since(each)
+        self._unknown += (
+            f"libraries ({', '.join(names[:5])}{' …' if len(names) > 5 else ''}): {reason}"
+            for reason, names in silent.items()
+        )
+        return replace(then, dependencies=tuple(before)), replace(now, dependencies=tuple(after))
+
+    def _locks(self) -> dict[str, str]:
+        found = {}
+        for kind, digest in self._record.locks.items():
+            with suppress(OSError):
+                found[kind] = self._workshop.objects.get(digest).decode("utf-8", "replace")
+        return found
+
+    def _written_since(self, each: Again) -> Iterator[Difference]:
+        """Yield that a file, of which only the name tells the version, was written after the run began."""
+        was, now = each.was, each.now
+        if was is None or now is None or was.version != now.version or now.checkout is not None:
+            return
+        if was.source in ("metadata", "dpkg", "rpm", "apk", "conda-meta", "version control") or was.name == "python":
+            return
+        newest = _newest(now.path)
+        if newest and newest[0] > self._record.timestamp.timestamp():
+            yield Difference("dependencies", _told(was), "as it was", when(newest[1]), True, newest[1])
+
+    # -- surroundings ----------------------------------------------------------------------------------------------
+
+    def _with_surroundings(self, then: Record, now: Record) -> tuple[Record, Record]:
+        key = self._workshop.key
+        if self._record.environment:
+            now = replace(now, environment=capture.environment(self._environment, key))
+        else:
+            self._unknown.append("environment: the record doesn't tell it")
+        if self._record.surroundings:
+            found = capture.surroundings(self._environment)
+            others = {name: told for name, told in then.surroundings.items() if name in _BY_FINDERS}
+            now = replace(now, surroundings={**found, **others})
+        if self._record.platforms:
+            now = replace(now, platforms=(capture.platform(),))
+        else:
+            self._unknown.append("machine: the record doesn't tell it")
+        host, here = self._record.host, os.uname().nodename
+        if host and host != here:
+            self._unknown.append(f"what has changed on {host}, where it ran: all is looked for here, on {here}")
+        return then, now
+
+    def _parameters(self) -> Parameters:
+        asked = self._asked
+        try:
+            found = parameters_now(asked, self._moved, self._workshop.key)
+        except (SumatraError, OSError) as error:
+            self._unknown.append(f"parameters: {error}")
+            return asked.parameters
+        self._of_parameters = found.note
+        self._more += found.found
+        self._unknown += found.unknown
+        return found.parameters
+
+    # -- all together ----------------------------------------------------------------------------------------------
+
+    def _finished(self, each: Difference, unsure: frozenset[str]) -> Difference | None:
+        note = self._notes.get((each.kind, each.name), "") or each.note
+        if each.kind == "command" and each.name == "program's version" and each.other is None:
+            return None  # the program itself isn't there
+        if each.kind == "command" and each.name == "folder" and not each.other:
+            return replace(each, other=None, matters=True, note="it isn't there any more")
+        if each.kind == "parameters":
+            return replace(each, note=self._of_parameters)
+        if each.kind == "inputs" and each.name in unsure:
+            return replace(each, matters=None, note=f"{note}; its content wasn't read, smt changed --read does it")
+        if each.kind == "environment" and each.name in _PASSING:
+            return replace(each, matters=False)
+        if each.kind == "dependencies" and each.other is None:
+            return replace(each, matters=True, note=note)  # it was loaded then, and would be missed
+        if each.kind == "dependencies" and each.one == each.other:
+            return None
+        return replace(each, note=note)
+
+
+#: Surroundings that finders tell by what was loaded.
+_BY_FINDERS = ("blas", "openmp", "renv.lock")
+
+
+def _root_then(record: Record, workshop: Workshop) -> str:
+    """Return where the project was when *record* was made, if it was moved since; else nothing."""
+    data = str(record.datastore.options.get("root", "")) if record.datastore else ""
+    inside = os.path.relpath(workshop.data.root, workshop.root)
+    if not data or inside.startswith("..") or os.path.isdir(record.working_directory):
+        return ""
+    for ending in (f"/{inside}", f"/{inside}/{record.label}"):
+        if data.endswith(ending):
+            old = data.removesuffix(ending)
+            return old if old != workshop.root else ""
+    return ""
+
+
+def _program_words(record: Record) -> Sequence[str]:
+    """Return the words of the command from its program on, without those of what has started it."""
+    executable = record.executable
+    if not record.command:
+        return [executable.path] if executable else []
+    if record.launch_mode.name == "serial" or executable is None:
+        return record.command
+    name = os.path.basename(executable.path)
+    place = next((at for at, word in enumerate(record.command) if os.path.basename(word) == name), None)
+    return record.command[place:] if place is not None else [executable.path]
+
+
+def _told(dependency: Dependency) -> str:
+    """Return how differences name a library."""
+    return f"{dependency.name} ({dependency.module})" if dependency.module else dependency.name
+
+
+def _beside(each: Again) -> Iterator[Difference]:
+    dependency = each.was or each.now
+    if dependency is None:
+        return
+    one, other = (library.version or "(unknown)" if library else None for library in (each.was, each.now))
+    yield Difference("dependencies", _told(dependency), one, other, False, "not loaded by the run")
+
+
+_MOST_FILES = 2000
+
+
+def _newest(path: str) -> tuple[float, str] | None:
+    """Return when what is at *path*, a file or the code in a folder, was last written, and the file that was."""
+    found: list[tuple[float, str]] = []
+    try:
+        if not os.path.isdir(path):
+            return os.stat(path).st_mtime, path
+        for folder, folders, names in os.walk(path):
+            folders[:] = [name for name in folders if name != "__pycache__"]
+            for name in names:
+                place = os.path.join(folder, name)
+                with suppress(OSError):
+                    found.append((os.stat(place).st_mtime, place))
+            if len(found) > _MOST_FILES:
+                return None
+    except (OSError, ValueError):
+        return None
+    return max(found, default=None)
+
+
+def _without(found: Sequence[Difference], ignore: Sequence[str]) -> list[Difference]:
+    import re
+
+    patterns = [re.compile(pattern) for pattern in ignore]
+    return [each for each in found if not any(pattern.search(each.name) for pattern in patterns)]
+
+
+def _likeliest_first(each: Difference) -> tuple[int, bool, int]:
+    is_gone = each.other is None and each.matters is True
+    return {True: 0, None: 1, False: 2}[each.matters], not is_gone, CAUSES.index(each.kind)

@@ -374,10 +374,17 @@ class Project:
 
         return likest(command, self.find_records(selection=good_ones(command, before)))
 
+    def last_before(self, record: Record) -> Record | None:
+        """Return the run that began last before *record*, or None."""
+        from sumatra.selection import started_between
+
+        earlier = EVERYTHING.and_where(started_between(None, record.timestamp)).first(1)
+        return next(iter(self.find_records(selection=earlier)), None)
+
     def changes_since(
         self, record: Record, asked: Record | None = None, *, ignore: Sequence[str] = (), read: bool = False
     ) -> "Differences":
-        """Return what has changed since the run that *record* tells of, by looking at all that it tells; nothing is run.
+        """Return what has changed since the run that *record* tells of: all of it is looked at again, nothing is run.
 
         *asked* is a run of the same program whose command is asked about, if that went otherwise.  With *read*, inputs
         are read however large they are.

@@ -6,8 +6,8 @@
     smt changed -i '^PATH$'            (leave out what the regular expression finds in a name)
 
 All that the record tells is looked at again on this machine, as it is now: inputs, parameters, code, libraries,
-environment, command, machine. Nothing is run. What could matter comes first; what can't be told is said. The exit status
-is 0 if nothing has changed that the run used, and 1 if something has.
+environment, command, machine. Nothing is run. What could matter comes first; what can't be told is said. The exit
+status is 0 if nothing has changed that the run used, and 1 if something has.
 """
 
 import argparse

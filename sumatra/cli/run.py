@@ -9,18 +9,20 @@ Options of smt come before the first word of the program; everything after belon
 is replaced by the label of the run, which the program finds in the environment variable SMT_LABEL too.
 
 The exit status is the program's. 125 means that smt could not run it, 126 and 127 that the program can't be executed
-or wasn't found.
+or wasn't found. With --explain, a run that fails is compared with the last good run of the same command.
 """
 
 import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sumatra.cli.terminal import project_here, say
-from sumatra.errors import UsageError
+from sumatra.cli.terminal import project_here, say, view_for
+from sumatra.errors import SumatraError, UsageError
+from sumatra.formatting.escape import visible
+from sumatra.projects import Project
 from sumatra.records import Choice, Record
 from sumatra.runs import Done
 
@@ -46,6 +48,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--stdout", metavar="FILE", help="file for the program's standard output")
     add("-p", "--plain", action="store_true", help="leave words like tau_m=10 to the program")
     add("--ignore-parameters", action="store_true", help="don't look for a parameter file among the words")
+    add("--explain", action="store_true",
+        help="if it fails, tell what has changed since the last good run of this command")
     add("-q", "--quiet", action="store_true", help="print nothing of our own unless there is trouble")
     add("-D", "--debug", action="store_true", help="tell what is run")
 
@@ -108,6 +112,8 @@ def run(args: argparse.Namespace) -> int:
         say("running " + shlex.join(capture.mask_words([*request.program, *request.arguments], b"")[0]))
     done = project.run(request)
     _tell(done, args.quiet)
+    if done.record.status != "finished":
+        _explain(project, done, explain=args.explain, quiet=args.quiet)
     project.close()
     if done.ended.signal is not None:
         from sumatra.launch.supervise import exit_as
@@ -165,12 +171,54 @@ def _tell(done: Done, quiet: bool) -> None:
         record = done.record
         lines = [f"Record label for this run: '{record.label}'", _data(record)]
         lines += _receipt(record)
-        from sumatra.formatting.escape import visible
-
         try:
             print(*map(visible, lines), sep="\n", file=sys.stderr, flush=True)
         except (BrokenPipeError, OSError):
             pass
+
+
+#: So many lines are printed of what has changed since the last good run.
+_MOST_LINES = 10
+
+
+def _explain(project: Project, done: Done, *, explain: bool, quiet: bool) -> None:
+    """Tell what has changed since the last good run of the same command; or, unasked, that there was one just before.
+
+    Nothing that goes wrong here changes how the run ends.
+    """
+    if done.record.signal in ("SIGINT", "SIGTERM") or (quiet and not explain):
+        return  # the user has ended it
+    try:
+        lines = list(_since_good(project, done.record) if explain else _hint_at_good(project, done.record))
+    except (SumatraError, OSError) as error:
+        lines = [f"smt: what has changed can't be told: {error}\n"] if explain else []
+    try:
+        print(*lines, sep="", end="", file=sys.stderr, flush=True)
+    except (BrokenPipeError, OSError):
+        pass
+
+
+def _since_good(project: Project, record: Record) -> Iterator[str]:
+    from sumatra.formatting.changes import briefly
+    from sumatra.runs.alike import of_record
+
+    good = project.last_good(of_record(record), record)
+    if good is None:
+        yield "smt: no earlier run of this command has ended well\n"
+        return
+    found = project.changes_since(good.record, record)
+    yield from briefly(good.record, found, view_for(stream=2), _MOST_LINES)
+
+
+def _hint_at_good(project: Project, record: Record) -> Iterator[str]:
+    """Yield a line if the run before, of the same command, ended well: then something has just changed."""
+    from sumatra.runs.alike import of_record
+
+    before = project.last_before(record)
+    if before is not None and before.status == "finished":
+        one, other = of_record(before), of_record(record)
+        if (one.words, one.values) == (other.words, other.values):
+            yield f"It worked before ({visible(before.label)}); what has changed since: smt changed\n"
 
 
 def _receipt(record: Record) -> list[str]:

@@ -34,10 +34,10 @@ def wants_color(stream: int = 1) -> bool:
     return os.isatty(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def view_for(mode: str = "short", columns: tuple[str, ...] = ()) -> View:
-    """Return how records are shown on our standard output."""
+def view_for(mode: str = "short", columns: tuple[str, ...] = (), stream: int = 1) -> View:
+    """Return how records are shown on *stream*, by default our standard output."""
     try:
-        width = os.get_terminal_size(1).columns if os.isatty(1) else None
+        width = os.get_terminal_size(stream).columns if os.isatty(stream) else None
     except OSError:
         width = None
-    return View(mode=mode, columns=columns, color=wants_color(), width=width)
+    return View(mode=mode, columns=columns, color=wants_color(stream), width=width)

@@ -58,7 +58,8 @@ class CondaFinder(Finder):
 
 def _installed(folder: str) -> dict[str, str]:
     """Return version and build of what is installed, by name."""
-    names = [entry.removesuffix(".json").rsplit("-", 2) for entry in sorted(os.listdir(folder)) if entry.endswith(".json")]
+    entries = [entry for entry in sorted(os.listdir(folder)) if entry.endswith(".json")]
+    names = [entry.removesuffix(".json").rsplit("-", 2) for entry in entries]
     return {parts[0]: f"{parts[1]}={parts[2]}" for parts in names if len(parts) == 3}
 
 

@@ -14,6 +14,7 @@ from sumatra.dependency_finder import Again
 from sumatra.differences import CAUSES, Difference, Differences, between
 from sumatra.errors import LaunchError, SumatraError
 from sumatra.facts import replace
+from sumatra.process import find_program
 from sumatra.records import Dependency, Executable, Parameters, Record
 from sumatra.runs.libraries import checkouts
 from sumatra.runs.present_code import code_now
@@ -67,6 +68,8 @@ class _Present:
         then, now = self._with_libraries(then, now)
         then, now = self._with_surroundings(then, now)
         now = replace(now, parameters=self._parameters())
+        if self._record.seeds or self._record.observation:
+            now = replace(now, seeds=seeds(now.parameters.flat(), self._environment))
         inputs = inputs_now(self._record, self._workshop.inputs, self._moved, read=read)
         self._unknown += inputs.unknown
         self._notes |= {("inputs", path): note for path, note in inputs.notes.items()}
@@ -80,9 +83,8 @@ class _Present:
         self._more += of_code.found
         self._more += room(self._record, self._workshop, self._moved)
         compared = between(then, now)
-        found = [self._finished(each, inputs.unsure) for each in compared.found if each.kind in CAUSES]
-        found = [*filter(None, found), *self._more]
-        found = _without(found, ignore)
+        finished = (self._finished(each, inputs.unsure) for each in compared.found if each.kind in CAUSES)
+        found = _without([*(each for each in finished if each is not None), *self._more], ignore)
         found.sort(key=_likeliest_first)
         same = {kind: number for kind, number in compared.same.items() if kind in CAUSES}
         same["code"] = of_code.same
@@ -208,9 +210,12 @@ class _Present:
         else:
             self._unknown.append("environment: the record doesn't tell it")
         if self._record.surroundings:
+            passed_over = _BY_VARIABLES if self._record.environment else ()
+            before = {name: told for name, told in then.surroundings.items() if name not in passed_over}
             found = capture.surroundings(self._environment)
-            others = {name: told for name, told in then.surroundings.items() if name in _BY_FINDERS}
-            now = replace(now, surroundings={**found, **others})
+            found = {name: told for name, told in found.items() if name not in passed_over}
+            others = {name: told for name, told in before.items() if name in _BY_FINDERS}
+            then, now = replace(then, surroundings=before), replace(now, surroundings={**found, **others})
         if self._record.platforms:
             now = replace(now, platforms=(capture.platform(),))
         else:
@@ -246,6 +251,8 @@ class _Present:
             return replace(each, matters=None, note=f"{note}; its content wasn't read, smt changed --read does it")
         if each.kind == "environment" and each.name in _PASSING:
             return replace(each, matters=False)
+        if each.kind == "environment" and each.name.endswith("PATH"):
+            return self._of_path(each)
         if each.kind == "dependencies" and each.other is None:
             return replace(each, matters=True, note=note)  # it was loaded then, and would be missed
         if each.kind == "dependencies" and each.one == each.other:
@@ -253,8 +260,35 @@ class _Present:
         return replace(each, note=note)
 
 
+    def _of_path(self, each: Difference) -> Difference:
+        """Return the difference of a list of folders with what is new in it, and whether it leads elsewhere."""
+        before, after = ((value or "").split(os.pathsep) for value in (each.one, each.other))
+        notes = [
+            f"{what}: {', '.join(folders[:3])}{' …' if len(folders) > 3 else ''}"
+            for what, folders in (
+                ("new", [folder for folder in after if folder and folder not in before]),
+                ("gone", [folder for folder in before if folder and folder not in after]),
+            ) if folders
+        ]
+        each = replace(each, note="; ".join(notes) or "in another order")
+        if each.name != "PATH" or each.one is None or not self._record.programs:
+            return each
+        names = {os.path.basename(program.path) for program in self._record.programs[:_MOST_PROGRAMS]}
+        names |= {program.arguments[0] for program in self._record.programs[:_MOST_PROGRAMS] if program.arguments}
+        asked = {name for name in names if name and "/" not in name}
+        current = self._environment.get("PATH", os.defpath)
+        is_same = all(find_program(name, each.one) == find_program(name, current) for name in asked)
+        return replace(each, matters=False, note=f"{each.note}; the same programs are found") if is_same else each
+
+
+#: So many programs of a run are looked for again.
+_MOST_PROGRAMS = 100
+
 #: Surroundings that finders tell by what was loaded.
 _BY_FINDERS = ("blas", "openmp", "renv.lock")
+
+#: Surroundings that variables of the environment tell too.
+_BY_VARIABLES = ("conda environment", "modules", "threads", "virtual environment")
 
 
 def _root_then(record: Record, workshop: Workshop) -> str:
@@ -324,6 +358,7 @@ def _without(found: Sequence[Difference], ignore: Sequence[str]) -> list[Differe
     return [each for each in found if not any(pattern.search(each.name) for pattern in patterns)]
 
 
-def _likeliest_first(each: Difference) -> tuple[int, bool, int]:
+def _likeliest_first(each: Difference) -> tuple[int, int, int]:
     is_gone = each.other is None and each.matters is True
-    return {True: 0, None: 1, False: 2}[each.matters], not is_gone, CAUSES.index(each.kind)
+    is_first = is_gone and each.kind == "command"  # without its program it doesn't even begin
+    return {True: 0, None: 1, False: 2}[each.matters], 2 - is_gone - is_first, CAUSES.index(each.kind)

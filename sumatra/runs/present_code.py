@@ -117,7 +117,11 @@ class _Comparison:
             else:
                 paths |= {*committed[0], *committed[1]}
         told = [each for path in sorted(paths) if (each := self._file(path, committed)) is not None]
-        yield from told
+        new = [each for each in told if each.one is None and each.matters is False]
+        yield from (each for each in told if each not in new)
+        if new:
+            others = f" and {len(new) - 1} more" if len(new) > 1 else ""
+            yield Difference("code", "new files", None, f"{new[0].name}{others}", False, "not loaded by the run")
         if before != after:
             yield self._version(before, after, told, by_file=committed is not None)
 
@@ -125,7 +129,9 @@ class _Comparison:
         """Return the digests of the files of *version* that are to be compared."""
         files = copy.tree(version, {}).files
         wanted = {*self._loaded, *self._then, *self._now}
-        chosen = [file for file in files if file.path in wanted] if self._loaded else list(files[:_MOST])
+        chosen = list(files[:_MOST])
+        if self._loaded:
+            chosen = [file for file in files if file.path in wanted or self._hides(file.path)]
         found = {}
         for file, pieces in zip(chosen, copy.contents(chosen), strict=True):
             digest = hashlib.sha256()

@@ -88,7 +88,7 @@ def foreseen(run: Run) -> Found:
 
 
 def again(run: Run, dependencies: Sequence[Dependency], locks: Mapping[str, str]) -> list[Again]:
-    """Return what has become of *dependencies*, which a run has loaded; *run* and *locks* are told in `Finder.again`."""
+    """Return what has become of *dependencies*, which a run has loaded; of *run* and *locks* `Finder.again` tells."""
     from sumatra.dependency_finder._third_parties import third_parties
 
     by_finder: dict[str, list[Dependency]] = {}

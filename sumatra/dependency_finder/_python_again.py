@@ -155,7 +155,7 @@ def _distribution(
             now = replace(now, version=f"{found.version} (other files)")
         if now.version != was.version:
             note = _how(folder, found)
-        return Again(was, now, note=note)
+        return Again(was, now, note=note, installed=_installed_at(folder, found))
     return Again(was, None, note="" if folders and os.path.isdir(folders[-1]) else "its environment isn't there")
 
 
@@ -163,6 +163,15 @@ def _installed(folder: str, sites: dict[str, Site], cache: str) -> dict[str, Dis
     if folder not in sites:
         sites[folder] = read_site(folder, cache)
     return {normal(each.name): each for each in sites[folder].distributions}
+
+
+def _installed_at(folder: str, found: Distribution) -> float | None:
+    if found.roots:  # it is there to be edited; its working copy is looked at
+        return None
+    try:
+        return os.stat(os.path.join(folder, found.metadata)).st_mtime
+    except OSError:
+        return None
 
 
 def _how(folder: str, found: Distribution) -> str:

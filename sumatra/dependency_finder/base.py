@@ -55,6 +55,7 @@ class Again(NamedTuple):
     now: Dependency | None  #: None for one that isn't there any more
     note: str = ""  #: since when it is so, and by whom
     unknown: str = ""  #: why it can't be told, as the end of a sentence; *now* is then what it was
+    installed: float | None = None  #: when (seconds since 1970), where later changes of its files are somebody's edits
 
 
 class Finder(ABC):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from sumatra import capture, dependency_finder, programs
+from sumatra.capture.classification import is_code
 from sumatra.capture.seeds import seeds
 from sumatra.dependency_finder import Again
 from sumatra.differences import CAUSES, Difference, Differences, between
@@ -54,6 +55,7 @@ class _Present:
         self._notes: dict[tuple[str, str], str] = {}
         self._more: list[Difference] = []
         self._of_parameters = ""
+        self._files_left = _MOST_FILES_IN_ALL
 
     def _moved(self, path: str) -> str:
         """Return where *path* is now, if the whole project was moved."""
@@ -174,7 +176,7 @@ class _Present:
                 silent.setdefault(each.unknown, []).append(each.was.name)
                 continue
             before.append(each.was)
-            after += [each.now] if each.now is not None else []
+            after += [self._edited(each, each.now)] if each.now is not None else []
             self._notes["dependencies", _told(each.was)] = each.note
             self._more += self._written_since(each)
         self._unknown += (
@@ -182,6 +184,37 @@ class _Present:
             for reason, names in silent.items()
         )
         return replace(then, dependencies=tuple(before)), replace(now, dependencies=tuple(after))
+
+    def _edited(self, each: Again, now: Dependency) -> Dependency:
+        """Return *now*, with a remark if one of its files was written after it was installed, and after the run."""
+        if each.was is None or each.installed is None or now.version != each.was.version:
+            return now
+        newest = self._newest(now.path)
+        if newest is None or newest[0] < max(self._record.timestamp.timestamp(), each.installed + _GRAIN):
+            return now
+        self._notes["dependencies", _told(each.was)] = f"{newest[1]}, {when(newest[1])}"
+        return replace(now, version=f"{now.version} (edited in place)")
+
+    def _newest(self, path: str) -> tuple[float, str] | None:
+        """Return when what is at *path*, a file or the code in a folder, was last written, and the file that was.
+
+        None where there are too many files to look at.
+        """
+        found: list[tuple[float, str]] = []
+        try:
+            if not os.path.isdir(path):
+                return os.stat(path).st_mtime, path
+            for folder, folders, names in os.walk(path):
+                folders[:] = [name for name in folders if name != "__pycache__"]
+                for place in (os.path.join(folder, name) for name in names if is_code(name)):
+                    with suppress(OSError):
+                        found.append((os.stat(place).st_mtime, place))
+                if len(found) > min(_MOST_FILES, self._files_left):
+                    return None
+        except (OSError, ValueError):
+            return None
+        self._files_left -= len(found)
+        return max(found, default=None)
 
     def _locks(self) -> dict[str, str]:
         found = {}
@@ -197,7 +230,7 @@ class _Present:
             return
         if was.source in ("metadata", "dpkg", "rpm", "apk", "conda-meta", "version control") or was.name == "python":
             return
-        newest = _newest(now.path)
+        newest = self._newest(now.path)
         if newest and newest[0] > self._record.timestamp.timestamp():
             yield Difference("dependencies", _told(was), "as it was", when(newest[1]), True, newest[1])
 
@@ -329,26 +362,10 @@ def _beside(each: Again) -> Iterator[Difference]:
     yield Difference("dependencies", _told(dependency), one, other, False, "not loaded by the run")
 
 
-_MOST_FILES = 2000
-
-
-def _newest(path: str) -> tuple[float, str] | None:
-    """Return when what is at *path*, a file or the code in a folder, was last written, and the file that was."""
-    found: list[tuple[float, str]] = []
-    try:
-        if not os.path.isdir(path):
-            return os.stat(path).st_mtime, path
-        for folder, folders, names in os.walk(path):
-            folders[:] = [name for name in folders if name != "__pycache__"]
-            for name in names:
-                place = os.path.join(folder, name)
-                with suppress(OSError):
-                    found.append((os.stat(place).st_mtime, place))
-            if len(found) > _MOST_FILES:
-                return None
-    except (OSError, ValueError):
-        return None
-    return max(found, default=None)
+#: Of so many files of one library, and of all, it is looked at when they were written.
+_MOST_FILES, _MOST_FILES_IN_ALL = 2000, 10_000
+#: An installer writes the files of a library within so many seconds after their list.
+_GRAIN = 5.0
 
 
 def _without(found: Sequence[Difference], ignore: Sequence[str]) -> list[Difference]:

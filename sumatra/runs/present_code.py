@@ -183,10 +183,11 @@ class _Comparison:
     def _version(
         self, before: str | None, after: str | None, told: Collection[Difference], *, by_file: bool
     ) -> Difference:
-        differing = sum(each.one != each.other and each.matters is True for each in told)
+        differing = sum(each.one != each.other and each.name in self._loaded for each in told)
         if not (by_file and self._loaded):
             return Difference("code", "version", before, after)
-        note = f"{differing} of the files that it loaded" if differing else "the files that it loaded are the same"
+        some = f"{differing} of the files that it loaded differ"
+        note = some if differing else "the files that it loaded are the same"
         return Difference("code", "version", before, after, False, note)
 
 

@@ -36,7 +36,7 @@ class DebianFinder(Finder):
     def again(self, run: Run, dependencies: Sequence[Dependency], locks: Mapping[str, str]) -> list[Again]:
         """Return what has become of *dependencies*, by their names."""
         try:
-            packages = self._packages({each.name for each in dependencies})
+            packages = self._packages({each.name for each in dependencies}, " installed")
         except OSError as error:
             reason = f"the tables of dpkg can't be read: {error.strerror}"
             return [Again(each, each, unknown=reason) for each in dependencies]
@@ -91,15 +91,20 @@ class DebianFinder(Finder):
             return {}
         return {lines[at + 1]: (lines[at], lines[at + 2]) for at in range(0, len(lines) - 2, 3)}
 
-    def _packages(self, wanted: set[str]) -> dict[str, Package]:
-        """Return the packages in *wanted*, which are called as their lists are: ``tzdata``, ``libc6:amd64``."""
+    def _packages(self, wanted: set[str], state: str = "") -> dict[str, Package]:
+        """Return the packages in *wanted*, which are called as their lists are: ``tzdata``, ``libc6:amd64``.
+
+        Only those whose status ends with *state*: of one that was removed, settings may be left.
+        """
         with open(os.path.join(self._database, "status"), encoding="utf-8", errors="surrogateescape") as file:
             stanzas = re.split(r"\n\n+", file.read())
         found = {}
         names = {name.partition(":")[0] for name in wanted}
         for stanza in stanzas:
             if stanza.startswith("Package: ") and stanza[9:].partition("\n")[0] in names:
-                told = dict(re.findall(r"^(Package|Version|Architecture): *(.*)$", stanza, re.MULTILINE))
+                told = dict(re.findall(r"^(Package|Status|Version|Architecture): *(.*)$", stanza, re.MULTILINE))
+                if not told.get("Status", "").endswith(state):
+                    continue
                 name, architecture = told["Package"], told.get("Architecture", "")
                 package = Package(name, told.get("Version", ""), architecture)
                 for key in wanted & {name, f"{name}:{architecture}"}:

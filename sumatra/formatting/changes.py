@@ -46,11 +46,15 @@ def briefly(record: Record, changes: Differences, view: View, most: int) -> Iter
     """Yield the verdict and what is likeliest to matter, *most* lines in all."""
     yield verdict(record, changes) + "\n"
     causes = changes.causes
+    silent = bool(changes.unknown)
+    most -= silent
     shown = causes if len(causes) < most else causes[: most - 2]
     if shown:
         yield from lines(shown, view, True, numbered=True, one_sided=_SINCE)
     if len(shown) < len(causes):
         yield f"    … and {len(causes) - len(shown)} more: smt changed\n"
+    if silent:
+        yield "not known   something can't be told; what it is: smt changed\n"
 
 
 def as_json(record: Record, changes: Differences) -> dict[str, object]:

@@ -65,6 +65,8 @@ class _Present:
         return path
 
     def differences(self, ignore: Sequence[str], *, read: bool) -> Differences:
+        if not self._record.has_ended:
+            self._unknown.append("what it reads and loads: the run hasn't ended yet")
         then, now = self._without_code_and_results()
         now = self._with_program(then, now)
         then, now = self._with_libraries(then, now)

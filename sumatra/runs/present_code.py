@@ -21,6 +21,7 @@ __all__ = ["CodeNow", "code_now"]
 _MOST = 2000
 #: Kinds of changes that tell of files which the version doesn't have.
 _NEW = ("untracked", "added", "code")
+_UNREADABLE = "the code's version isn't known: "
 
 
 class CodeNow(NamedTuple):
@@ -61,7 +62,7 @@ def code_now(
         else:
             odd = next((each for each in seen.findings if each.code == "code-unreadable"), None)
             if odd is not None:
-                unknown.append(f"code: {odd.message.removeprefix('the code')}")
+                unknown.append(f"code: {odd.message.removeprefix(_UNREADABLE)}")
             elif record.repository is not None and seen.repository is None:
                 unknown.append(f"code: {folder} isn't under version control any more")
             else:

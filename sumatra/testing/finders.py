@@ -8,7 +8,7 @@ import pytest
 
 from sumatra.dependency_finder import Finder, Found, Run
 from sumatra.facts import replace
-from sumatra.records import Executable, Program
+from sumatra.records import Dependency, Executable, Program
 
 __all__ = ["FinderContract", "this_python"]
 
@@ -73,7 +73,8 @@ class FinderContract:
         module.write_text(f"open({str(tmp_path / 'witness')!r}, 'w').close()\n__version__ = '1'\n")
         sys.addaudithook(watch)
         try:
-            finder.loaded(replace(run, files=sorted({*run.files, str(module)})))
+            found = finder.loaded(replace(run, files=sorted({*run.files, str(module)})))
+            finder.again(run, found.dependencies, {})
         finally:
             watching = False
         assert not started
@@ -89,3 +90,18 @@ class FinderContract:
         assert isinstance(found, Found)
         known = {(each.name, each.version) for each in finder.loaded(run).dependencies}
         assert known <= {(each.name, each.version) for each in found.dependencies}
+
+    def test_what_was_just_loaded_is_found_again_with_the_same_version(self, finder: Finder, run: Run) -> None:
+        loaded = finder.loaded(run).dependencies
+        found = finder.again(run, loaded, {})
+        assert [each.was for each in found if each.was is not None] == list(loaded)
+        for each in found:
+            if each.was is not None and not each.unknown:
+                assert each.now is not None, f"{each.was.name} is there"
+                assert each.now.version == each.was.version
+
+    def test_what_lay_where_nothing_is_any_more_is_not_found_again(self, finder: Finder) -> None:
+        gone = Dependency("gone-for-good", "/nowhere/at/all/gone-for-good.so.1.2", "1.2", finder.name, source="metadata")
+        (found,) = finder.again(Run(), [gone], {})
+        assert found.was == gone
+        assert found.now is None or found.unknown

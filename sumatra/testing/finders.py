@@ -101,7 +101,7 @@ class FinderContract:
                 assert each.now.version == each.was.version
 
     def test_what_lay_where_nothing_is_any_more_is_not_found_again(self, finder: Finder) -> None:
-        gone = Dependency("gone-for-good", "/nowhere/at/all/gone-for-good.so.1.2", "1.2", finder.name, source="metadata")
+        gone = Dependency("gone-for-good", "/nowhere/at/all/gone.so.1.2", "1.2", finder.name, source="metadata")
         (found,) = finder.again(Run(), [gone], {})
         assert found.was == gone
         assert found.now is None or found.unknown

@@ -206,8 +206,10 @@ def _since_good(project: Project, record: Record) -> Iterator[str]:
     if good is None:
         yield "smt: no earlier run of this command has ended well\n"
         return
+    if not good.is_same:
+        yield f"smt: no good run of just this command is known; compared with one {good.difference}\n"
     found = project.changes_since(good.record, record)
-    yield from briefly(good.record, found, view_for(stream=2), _MOST_LINES)
+    yield from briefly(good.record, found, view_for(stream=2), _MOST_LINES - (not good.is_same))
 
 
 def _hint_at_good(project: Project, record: Record) -> Iterator[str]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from sumatra import programs
 from sumatra.records import Record
 from sumatra.selection import EVERYTHING, Expression, Selection, has_status
 from sumatra.selection.facts import Name, searchable
@@ -93,7 +94,8 @@ def likest(command: Command, records: Iterable[Record]) -> Alike | None:
             continue  # it was run in a folder of its own
         other = of_record(record)
         if not _has_same_words(command, other):
-            nearest.setdefault("with other words", record)
+            if _is_sure_of_its_program(command):
+                nearest.setdefault("with other words", record)
         elif command.values != other.values:
             nearest.setdefault("with other values for parameters", record)
         else:
@@ -110,3 +112,8 @@ def _has_same_words(one: Command, other: Command) -> bool:
         first == second or (os.path.basename(first) == os.path.basename(second) and os.path.basename(first) in files)
         for first, second in zip(one.words, other.words, strict=True)
     )
+
+
+def _is_sure_of_its_program(command: Command) -> bool:
+    """Tell whether runs with other words are of the same program all the same: ``sh -c`` runs anything."""
+    return command.main_file is not None or programs.known(command.program) is None

@@ -82,7 +82,7 @@ class _Present:
             self._unknown.append("inputs: the record doesn't tell what was read")
         told = {self._asked.parameters.path or ""}
         told |= {os.path.normpath(os.path.join("/", key.path)) for key in self._record.input_data}
-        of_code = code_now(self._record, self._moved(self._record.working_directory), self._workshop, self._moved, told)
+        of_code = code_now(self._record, self._place_of_code(), self._workshop, self._moved, told)
         self._unknown += of_code.unknown
         self._more += of_code.found
         self._more += room(self._record, self._workshop, self._moved)
@@ -94,6 +94,12 @@ class _Present:
         same["code"] = of_code.same
         unknown = [sentence for sentence in compared.unknown if not sentence.startswith("code: neither")]
         return Differences(tuple(found), same, (*unknown, *dict.fromkeys(self._unknown)))
+
+    def _place_of_code(self) -> str:
+        """Return the folder in which it was run, or the top of its working copy where that folder isn't there."""
+        folder = self._moved(self._record.working_directory)
+        root = self._record.repository.root if self._record.repository else None
+        return self._moved(root) if root and not os.path.isdir(folder) else folder
 
     def _without_code_and_results(self) -> tuple[Record, Record]:
         """Return the record, and the one of now to begin with; code is compared by file, and there are no results."""
@@ -279,7 +285,7 @@ class _Present:
         if each.kind == "command" and each.name == "program's version" and each.other is None:
             return None  # the program itself isn't there
         if each.kind == "command" and each.name == "folder" and not each.other:
-            return replace(each, other=None, matters=True, note="it isn't there any more")
+            return replace(each, other=None, matters=True)
         if each.kind == "parameters":
             return replace(each, note=self._of_parameters)
         if each.kind == "inputs" and each.name in unsure:

@@ -147,6 +147,7 @@ def test_a_path_in_front_matters_only_if_another_program_is_found(good, smt, tmp
     (tmp_path / "bin" / "python").symlink_to(shutil.which("sh"))
     said = smt("changed", PATH=path)
     assert said.status == 1 and any("path of the program" in line for line in causes(said))
+    assert any("PATH " in line and f"new: {tmp_path}/bin" in line for line in causes(said))
 
 
 def test_an_uncommitted_edit_is_told_by_file_and_whether_it_was_loaded(good, smt):
@@ -204,6 +205,35 @@ def test_values_of_the_command_line_stay_as_they_were_given(project, smt):
     file.write_text(file.read_text().replace("-65.0", "-60.0"))
     (line,) = causes(smt("changed"))
     assert "v_init" in line
+
+
+def test_of_runs_with_other_values_the_one_with_the_same_is_taken(project, smt):
+    for label, value in (("ten", "10.0"), ("thirty", "30.0")):
+        smt("run", "-l", label, "python", "main.py", "default.param", f"tau_m={value}")
+    said = smt("changed", "--", "python", "main.py", "default.param", "tau_m=10")
+    assert "run ten" in said.out and said.err == ""
+    smt("run", "-l", "other", "python", "main.py", "default.param", "tau_m=0.0")
+    said = smt("changed")
+    assert "compared with one with other values for parameters: thirty" in said.err
+    assert any("tau_m" in line and "30.0 -> 0.0" in line for line in causes(said)), said.out
+
+
+def test_of_an_interpreter_that_is_given_code_another_text_is_another_command(good, smt):
+    smt("run", "--", "sh", "-c", "true")
+    said = smt("changed", "--", "sh", "-c", "false")
+    assert said.status == 4 and "no run of this command is known to have ended well: sh -c false" in said.err
+
+
+def test_from_a_folder_that_is_gone_the_code_is_still_looked_at(good, smt):
+    (good / "deep").mkdir()
+    assert smt("run", "-l", "below", "--", "python", "../sim.py", cwd=good / "deep").status == 1
+    (good / "deep" / "mesh.csv").write_text("1")
+    assert smt("run", "-l", "deeper", "--", "python", "../sim.py", cwd=good / "deep").status == 0
+    shutil.rmtree(good / "deep")
+    (good / "helper.py").write_text("def twice(x):\n    return 3 * x\n")
+    lines = causes(smt("changed", "deeper"))
+    assert "folder" in lines[0] and "not there any more" in lines[0]
+    assert any("helper.py" in line for line in lines) and any("mesh.csv" in line for line in lines)
 
 
 # --- packages
@@ -365,6 +395,17 @@ def test_a_failure_without_a_good_run_before_is_said_to_have_none(study, smt):
     said = smt("run", "--explain", "--", "python", "sim.py", OMP_NUM_THREADS="0")
     assert said.status == 1
     assert said.err.splitlines()[-1] == "smt: no earlier run of this command has ended well"
+
+
+def test_an_explanation_by_a_run_with_other_words_says_so(good, smt):
+    said = smt("run", "--explain", "--", "python", "sim.py", "--fast", OMP_NUM_THREADS="0")
+    assert "smt: no good run of just this command is known; compared with one with other words" in said.err
+    assert "since run good" in said.err and "--fast" in said.err
+
+
+def test_a_run_that_the_user_has_ended_is_not_explained(good, smt):
+    said = smt("run", "--explain", "--", "python", "-c", "import os; os.kill(os.getpid(), 2)")
+    assert "changed" not in said.err and "good run" not in said.err
 
 
 def test_a_good_run_is_not_explained(good, smt):

@@ -5,21 +5,21 @@ the run began now.  What differs between the two is what has changed.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Mapping, Sequence
 
-from sumatra import capture, dependency_finder, programs
-from sumatra.capture.classification import is_code
+from sumatra import capture, programs
 from sumatra.capture.seeds import seeds
-from sumatra.dependency_finder import Again
+from sumatra.dependency_finder import Run
 from sumatra.differences import CAUSES, Difference, Differences, between
 from sumatra.errors import LaunchError, SumatraError
 from sumatra.facts import replace
 from sumatra.process import find_program
-from sumatra.records import Dependency, Executable, Parameters, Record
+from sumatra.records import Executable, Parameters, Record
 from sumatra.runs.libraries import checkouts
 from sumatra.runs.present_code import code_now
-from sumatra.runs.present_inputs import inputs_now, when
+from sumatra.runs.present_inputs import PATIENCE, inputs_now, when
+from sumatra.runs.present_libraries import libraries_now
 from sumatra.runs.present_machine import room
 from sumatra.runs.present_parameters import parameters_now
 from sumatra.runs.workshop import Workshop
@@ -55,7 +55,6 @@ class _Present:
         self._notes: dict[tuple[str, str], str] = {}
         self._more: list[Difference] = []
         self._of_parameters = ""
-        self._files_left = _MOST_FILES_IN_ALL
 
     def _moved(self, path: str) -> str:
         """Return where *path* is now, if the whole project was moved."""
@@ -85,7 +84,7 @@ class _Present:
         of_code = code_now(self._record, self._place_of_code(), self._workshop, self._moved, told)
         self._unknown += of_code.unknown
         self._more += of_code.found
-        self._more += room(self._record, self._workshop, self._moved)
+        self._more += self._room()
         compared = between(then, now)
         finished = (self._finished(each, inputs.unsure) for each in compared.found if each.kind in CAUSES)
         found = _without([*(each for each in finished if each is not None), *self._more], ignore)
@@ -167,80 +166,15 @@ class _Present:
         if not self._record.dependencies:
             self._unknown.append("libraries: the record doesn't tell which it loaded")
             return then, now
-        run = dependency_finder.Run(
+        run = Run(
             executable=now.executable, main_file=self._asked.main_file, folder=self._folder, root=self._workshop.root,
             environment=self._environment, cache=os.path.join(self._workshop.folder, "cache"), checkout_of=checkouts(),
         )
-        moved = [replace(each, path=self._moved(each.path)) for each in self._record.dependencies]
-        found = dependency_finder.again(run, moved, self._locks())
-        before: list[Dependency] = []
-        after: list[Dependency] = []
-        silent: dict[str, list[str]] = {}
-        for each in found:
-            if each.was is None or "not loaded" in each.was.flags:
-                self._more += _beside(each)
-                continue
-            if each.unknown:
-                silent.setdefault(each.unknown, []).append(each.was.name)
-                continue
-            before.append(each.was)
-            after += [self._edited(each, each.now)] if each.now is not None else []
-            self._notes["dependencies", _told(each.was)] = each.note
-            self._more += self._written_since(each)
-        self._unknown += (
-            f"libraries ({', '.join(names[:5])}{' …' if len(names) > 5 else ''}): {reason}"
-            for reason, names in silent.items()
-        )
-        return replace(then, dependencies=tuple(before)), replace(now, dependencies=tuple(after))
-
-    def _edited(self, each: Again, now: Dependency) -> Dependency:
-        """Return *now*, with a remark if one of its files was written after it was installed, and after the run."""
-        if each.was is None or each.installed is None or now.version != each.was.version:
-            return now
-        newest = self._newest(now.path)
-        if newest is None or newest[0] < max(self._record.timestamp.timestamp(), each.installed + _GRAIN):
-            return now
-        self._notes["dependencies", _told(each.was)] = f"{newest[1]}, {when(newest[1])}"
-        return replace(now, version=f"{now.version} (edited in place)")
-
-    def _newest(self, path: str) -> tuple[float, str] | None:
-        """Return when what is at *path*, a file or the code in a folder, was last written, and the file that was.
-
-        None where there are too many files to look at.
-        """
-        found: list[tuple[float, str]] = []
-        try:
-            if not os.path.isdir(path):
-                return os.stat(path).st_mtime, path
-            for folder, folders, names in os.walk(path):
-                folders[:] = [name for name in folders if name != "__pycache__"]
-                for place in (os.path.join(folder, name) for name in names if is_code(name)):
-                    with suppress(OSError):
-                        found.append((os.stat(place).st_mtime, place))
-                if len(found) > min(_MOST_FILES, self._files_left):
-                    return None
-        except (OSError, ValueError):
-            return None
-        self._files_left -= len(found)
-        return max(found, default=None)
-
-    def _locks(self) -> dict[str, str]:
-        found = {}
-        for kind, digest in self._record.locks.items():
-            with suppress(OSError):
-                found[kind] = self._workshop.objects.get(digest).decode("utf-8", "replace")
-        return found
-
-    def _written_since(self, each: Again) -> Iterator[Difference]:
-        """Yield that a file, of which only the name tells the version, was written after the run began."""
-        was, now = each.was, each.now
-        if was is None or now is None or was.version != now.version or now.checkout is not None:
-            return
-        if was.source in ("metadata", "dpkg", "rpm", "apk", "conda-meta", "version control") or was.name == "python":
-            return
-        newest = self._newest(now.path)
-        if newest and newest[0] > self._record.timestamp.timestamp():
-            yield Difference("dependencies", _told(was), "as it was", when(newest[1]), True, newest[1])
+        found = libraries_now(self._record, run, self._workshop.objects, self._moved)
+        self._notes |= {("dependencies", name): note for name, note in found.notes.items()}
+        self._more += found.more
+        self._unknown += found.unknown
+        return replace(then, dependencies=found.then), replace(now, dependencies=found.now)
 
     # -- surroundings ----------------------------------------------------------------------------------------------
 
@@ -277,6 +211,18 @@ class _Present:
         self._more += found.found
         self._unknown += found.unknown
         return found.parameters
+
+    def _room(self) -> list[Difference]:
+        """Return where there is too little room; a disk that doesn't answer is given up after a moment."""
+        found: list[Difference] = []
+        thread = threading.Thread(
+            target=lambda: found.extend(room(self._record, self._workshop, self._moved)), name="room", daemon=True
+        )
+        thread.start()
+        thread.join(PATIENCE)
+        if thread.is_alive():
+            self._unknown.append("room on disks: one of them doesn't answer")
+        return list(found)
 
     # -- all together ----------------------------------------------------------------------------------------------
 
@@ -355,25 +301,6 @@ def _program_words(record: Record) -> Sequence[str]:
     name = os.path.basename(executable.path)
     place = next((at for at, word in enumerate(record.command) if os.path.basename(word) == name), None)
     return record.command[place:] if place is not None else [executable.path]
-
-
-def _told(dependency: Dependency) -> str:
-    """Return how differences name a library."""
-    return f"{dependency.name} ({dependency.module})" if dependency.module else dependency.name
-
-
-def _beside(each: Again) -> Iterator[Difference]:
-    dependency = each.was or each.now
-    if dependency is None:
-        return
-    one, other = (library.version or "(unknown)" if library else None for library in (each.was, each.now))
-    yield Difference("dependencies", _told(dependency), one, other, False, "not loaded by the run")
-
-
-#: Of so many files of one library, and of all, it is looked at when they were written.
-_MOST_FILES, _MOST_FILES_IN_ALL = 2000, 10_000
-#: An installer writes the files of a library within so many seconds after their list.
-_GRAIN = 5.0
 
 
 def _without(found: Sequence[Difference], ignore: Sequence[str]) -> list[Difference]:

@@ -15,12 +15,12 @@ from sumatra.facts import replace
 from sumatra.records import DataKey, Record
 from sumatra.runs.verifying import Item, verified
 
-__all__ = ["InputsNow", "inputs_now", "when"]
+__all__ = ["PATIENCE", "InputsNow", "inputs_now", "when"]
 
 #: Bytes that are read to find out whether files that were written since are others, unless all are to be read.
 _TO_READ = 64 << 20
 #: Seconds that a file system is given for one answer.
-_PATIENCE = 1.5
+PATIENCE = 1.5
 #: So many owners and times are told.
 _MOST_NOTES = 50
 
@@ -42,7 +42,7 @@ class _Looked(NamedTuple):
 
 def inputs_now(
     record: Record, store: DataStore, moved: Callable[[str], str], *, read: bool = False,
-    patience: float = _PATIENCE,
+    patience: float = PATIENCE,
 ) -> InputsNow:
     """Return what has become of the inputs of *record*.
 

@@ -120,9 +120,12 @@ def test_a_missing_input_is_not_there_any_more(good, smt):
 @pytest.mark.parametrize(("fault", "sentence"), [
     ("delay_enter=4000000", "doesn't answer"), ("error=ESTALE", "Stale file handle"), ("error=EACCES", "Permission"),
 ])
-def test_an_input_that_cannot_be_looked_at_is_not_known_and_holds_nothing_up(good, smt, fault, sentence):
+def test_an_input_that_cannot_be_looked_at_is_not_known_and_holds_nothing_up(project, tmp_path, smt, fault, sentence):
     """The kernel really answers so, or not at all, as it does for a server that is away."""
-    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(good / "mesh.csv"), "-e",
+    away = tmp_path / "away.csv"
+    away.write_text("1,2,3\n")
+    smt("run", "-l", "good", "--", "cat", away)
+    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(away), "-e",
              f"inject=stat,newfstatat,statx:{fault}"]
     if subprocess.run(["strace", "-qq", "true"], capture_output=True).returncode:
         pytest.skip("strace may not trace here")
@@ -274,7 +277,15 @@ class Environment:
              *map(str, words)], check=True,
         )
 
+    def unpack(self, *wheels: Path) -> None:
+        """Do what pip does, in a hundredth of the time."""
+        (site,) = self.folder.glob("lib/python*/site-packages")
+        for each in wheels:
+            with zipfile.ZipFile(each) as archive:
+                archive.extractall(site)
+
     def install(self, *wheels: Path) -> None:
+        """Let pip install *wheels*."""
         self.pip("install", "--no-index", "--no-deps", "--force-reinstall", *wheels)
 
 
@@ -283,7 +294,7 @@ def painted(study, tmp_path, smt):
     """A good run with two packages; their environment, and a folder for wheels."""
     (study / "paint.py").write_text(WITH_PACKAGES)
     environment = Environment(tmp_path / "env")
-    environment.install(
+    environment.unpack(
         wheel(tmp_path, "palette", "1.0", "color = 'red'\n"), wheel(tmp_path, "strokes", "2.0", "width = 3\n"),
         wheel(tmp_path, "unused", "0.1", "\n"),
     )
@@ -325,12 +336,24 @@ def test_a_package_edited_in_place_has_changed(painted, smt):
     assert "palette (python)" in line and "1.0 -> 1.0 (edited in place)" in line
 
 
+def test_a_module_without_a_version_that_was_written_since_has_changed(project, smt, tmp_path):
+    library = tmp_path / "shared"
+    library.mkdir()
+    (library / "tools.py").write_text("x = 1\n")
+    (project / "use.py").write_text("import tools\n")
+    smt("run", "-l", "good", "--", "python", "use.py", PYTHONPATH=str(library))
+    assert smt("changed", PYTHONPATH=str(library)).status == 0
+    os.utime(library / "tools.py", (time.time() + 60,) * 2)
+    (line,) = causes(smt("changed", PYTHONPATH=str(library)))
+    assert "tools (python)" in line and "as it was -> written" in line
+
+
 def test_another_python_on_the_path_is_looked_into_for_the_same_packages(study, smt, tmp_path):
     (study / "paint.py").write_text(WITH_PACKAGES)
     first, second = Environment(tmp_path / "one"), Environment(tmp_path / "two")
     stroke = wheel(tmp_path, "strokes", "2.0", "width = 3\n")
-    first.install(wheel(tmp_path, "palette", "1.0", "color = 'red'\n"), stroke)
-    second.install(wheel(tmp_path, "palette", "3.0", "color = 'red'\n"))
+    first.unpack(wheel(tmp_path, "palette", "1.0", "color = 'red'\n"), stroke)
+    second.unpack(wheel(tmp_path, "palette", "3.0", "color = 'red'\n"))
     paths = [f"{each.folder}/bin{os.pathsep}{os.environ['PATH']}" for each in (first, second)]
     assert smt("run", "-l", "good", "--", "python", "paint.py", PATH=paths[0]).status == 0
     assert smt("changed", PATH=paths[0]).status == 0
@@ -543,3 +566,23 @@ def test_the_content_store_is_not_written_to(good, smt):
     before = sorted(str(path) for path in (good / ".smt" / "objects").rglob("*"))
     smt("changed")
     assert sorted(str(path) for path in (good / ".smt" / "objects").rglob("*")) == before
+
+
+def test_a_disk_and_a_memory_without_room_for_what_was_needed_are_told(project, smt):
+    from sumatra.facts import replace
+    from sumatra.projects import load_project
+    from sumatra.records import new_id
+
+    smt("run", "-l", "good", "--", "python", "main.py", "default.param")
+    store = load_project(project)
+    good = store.get_record("good")
+    (key,) = good.output_data
+    store.add_record(replace(
+        good, label="huge", id=new_id(), output_data=(replace(key, size=1 << 62),),
+        resources=replace(good.resources, tree_memory=1 << 60),
+    ))
+    store.close()
+    lines = causes(smt("changed", "huge"))
+    assert any("room on the disk of" in line and "TB were written -> " in line and "are free" in line for line in lines)
+    assert any("memory" in line and "were used -> " in line and "are available" in line for line in lines)
+    assert len(lines) == 2

@@ -37,7 +37,7 @@ def again(run: Run, dependencies: Sequence[Dependency], locks: Mapping[str, str]
         if each in recorded:
             found.append(_interpreter(each, place, run, alone=len(recorded) == 1))
         elif each.source == "metadata":
-            found.append(_distribution(each, _folders_for(each, place), sites, run.cache, then))
+            found.append(_distribution(each, place, sites, run.cache, then))
         else:
             found.append(_module(each, place))
     return found + _beside(dependencies, place.folders, sites, run.cache, then)
@@ -141,9 +141,10 @@ def _interpreter(was: Dependency, place: _Place, run: Run, *, alone: bool) -> Ag
 
 
 def _distribution(
-    was: Dependency, folders: Sequence[str], sites: dict[str, Site], cache: str, then: Mapping[str, str]
+    was: Dependency, place: _Place, sites: dict[str, Site], cache: str, then: Mapping[str, str]
 ) -> Again:
     wanted = normal(was.name)
+    folders = place.folders if "editable" in was.flags else _folders_for(was, place)
     for folder in folders:
         found = _installed(folder, sites, cache).get(wanted)
         if found is None:
@@ -156,6 +157,8 @@ def _distribution(
         if now.version != was.version:
             note = _how(folder, found)
         return Again(was, now, note=note, installed=_installed_at(folder, found))
+    if "editable" in was.flags and place.interpreter is None:  # in which environment it was isn't told
+        return again_by_path(was)
     return Again(was, None, note="" if folders and os.path.isdir(folders[-1]) else "its environment isn't there")
 
 

@@ -152,3 +152,15 @@ def test_what_was_not_loaded_and_has_changed_is_told_beside(tmp_path):
         for each in found[1:]
     }
     assert told == {"one": ("1.0", "2.0"), "new": (None, "1.0"), "removed": ("3.0", None), "same": ("1.0", None)}
+
+
+def test_what_is_installed_to_be_edited_is_found_by_its_metadata_and_not_beside_its_code(tmp_path):
+    site = tmp_path / "site"
+    (site / "model-0.8.dist-info").mkdir(parents=True)
+    (site / "model-0.8.dist-info" / "METADATA").write_text("Name: model\nVersion: 0.8\n")
+    code = tmp_path / "src" / "model"
+    code.mkdir(parents=True)
+    was = Dependency("model", str(code), "0.7", "python", source="metadata", flags=("editable",))
+    found = again(Run(environment={"PYTHONPATH": str(site)}), [was], {})
+    assert versions(found) == {"model": "0.8"}
+    assert versions(again(Run(), [was], {})) == {"model": "0.7"}, "where its metadata lay isn't known"

@@ -192,6 +192,8 @@ def _verdict(question: "Question", found: "Answer") -> list[str]:
         lines.append(paint(_SENTENCES[found.outcome].format(one=one, other=other), "bold", color) + f" ({effort})")
         if found.outcome in ("beyond", "first differs", "second differs"):
             lines += [f"  not swapped: {visible(sentence)}" for sentence in question.fixed[:_MOST]]
+            if found.outcome == "first differs":
+                lines.append(f"  What has changed since: smt changed {shlex.quote(question.one.label)}")
             if not question.fixed:
                 lines.append("  No difference is known that wasn't swapped: it must be in what records don't tell.")
     for name, largest in found.noise.items():

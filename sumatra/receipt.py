@@ -165,6 +165,11 @@ CODES: Mapping[str, Kind] = {
         "The program doesn't know the label, so another run may overwrite its outputs.",
         "smt configure --addlabel=cmdline",
     ),
+    "left-running": Kind(
+        "Something that the run had started, in the background, went on after the run's end.",
+        "What it read and wrote from then on isn't in the record, and won't be compared.",
+        "let the program wait for what it starts",
+    ),
     "lock-not-kept": Kind(
         "The list of all that is installed could not be kept.",
         "The environment can't be made anew from the record; it still tells the libraries that were loaded.",

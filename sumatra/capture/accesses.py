@@ -163,14 +163,26 @@ class _Story:
         touched = self._names.get(name)
         if touched and touched.before and state and _same_content(touched.before, state):
             return name
-        if name in self._contents:
-            return self._contents[name]
+        return self._contents[name] if name in self._contents else self._first_name(name)
+
+    def _first_name(self, name: bytes) -> bytes:
+        """Return what a file called *name* was called before folders were renamed."""
         for source, target in reversed(self._moved_folders):
             if name.startswith(target + b"/"):
                 name = source + name[len(target) :]
         return name
 
-    def _touch(self, by: int, name: bytes, state: State | None, *, is_known: bool = True) -> _Name:
+    def _touch(self, by: int, name: bytes, state: State | None, *, is_known: bool = True, is_new: bool = False) -> _Name:
+        """Return what is to be told of *name*, which *is_new* if nothing can have been there."""
+        first = name if is_new or (is_known and state is None) else self._first_name(name)
+        if first != name and name not in self._names:
+            # It came with its folder: the file was there before, under another name.
+            self._contents.setdefault(name, first)
+            self._meet(by, first, state, is_known=is_known).existed = True
+            state, is_known = None, True
+        return self._meet(by, name, state, is_known=is_known)
+
+    def _meet(self, by: int, name: bytes, state: State | None, *, is_known: bool) -> _Name:
         touched = self._names.get(name)
         if touched is None:
             touched = self._names[name] = _Name(state, is_known=is_known)
@@ -209,10 +221,10 @@ class _Story:
         if before and stat.S_ISDIR(before.mode):
             self._moved_folders.append((source, target))
             return
-        is_new = source not in self._names
+        is_new = source not in self._names and self._first_name(source) == source
         former = self._touch(by, source, before, is_known=known)
         former.existed |= is_new  # or it could not be renamed
-        touched = self._touch(by, target, replaced, is_known=known_too)
+        touched = self._touch(by, target, replaced, is_known=known_too, is_new=not known_too)
         touched.renamed_from = source
         touched.writers += [writer for writer in former.writers if writer not in touched.writers]
         origin = self._origin(source, before)
@@ -259,7 +271,7 @@ class _Story:
     def _unlink(self, by: int, record: Record) -> None:
         name = record.names[0]
         state, known = read_state(record.head[1])
-        is_new = name not in self._names
+        is_new = name not in self._names and self._first_name(name) == name
         self._touch(by, name, state, is_known=known).existed |= is_new
         self._contents[name] = None
 
@@ -301,9 +313,9 @@ class _Story:
                 if count > _MOST_IN_FOLDER:
                     return
                 path = os.path.join(folder, name)
-                if path not in self._names:
-                    self._touch(self._tree.first, path, None).renamed_from = source + path[len(target) :]
-                    self._contents[path] = source + path[len(target) :]
+                first = self._first_name(path)
+                if path not in self._names and first != path:  # else the folder went and came back
+                    self._touch(self._tree.first, path, None, is_known=False).renamed_from = first
 
     def _touched(self, places: Mapping[int, int]) -> Iterator[FileAccess]:
         for name, touched in self._names.items():
@@ -330,7 +342,9 @@ class _Story:
 
     def _only_read(self, places: Mapping[int, int]) -> Iterator[FileAccess]:
         for name, reading in self._readings.items():
-            if name not in self._names and (reading.state or _is_counted(self._look(os.fsdecode(name)))):
+            if name in self._names or name in self._folders:
+                continue
+            if reading.state or _is_counted(self._look(os.fsdecode(name))):
                 yield _with_reading(FileAccess(os.fsdecode(name)), reading, places)
 
 

@@ -21,7 +21,7 @@ from sumatra.capture.trace import Log
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["MAKERS", "NotifyObserver", "begin", "helper"]
+__all__ = ["MAKERS", "NotifyObserver", "begin", "helper", "is_watching"]
 
 #: Who can do the work.
 MAKERS = ("helper", "python")
@@ -215,6 +215,12 @@ def _bury() -> None:
         except ChildProcessError:
             pass
         _to_be_buried.discard(pid)
+
+
+def is_watching() -> bool:
+    """Tell whether a process that watches a run of ours has still something to watch."""
+    _bury()
+    return bool(_to_be_buried)
 
 
 def _fault(stage: bytes, number: int) -> Exception:

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 
 from sumatra import files
+from sumatra.capture.lingering import left_behind
 from sumatra.capture.seeds import seeds
 from sumatra.datastore import DataStore
 from sumatra.errors import LabelTaken, NoSuchRecord, SumatraError
@@ -116,9 +117,21 @@ def collect(record: Record, folder: RunFolder, workshop: Workshop, data: DataSto
     if record.status == "failed" and _is_full(folder.path):
         finding = Finding("disk-full", "the disk of .smt is full; the program may have failed because of that")
         record = replace(record, receipt=(*record.receipt, finding))
+    record = _with_left_behind(record, evidence)
     record = replace(record, seeds=seeds(record.parameters.flat(), evidence.environment))
     odd = (*_odd_files(record, is_late=evidence.is_late), *findings_of(record, _folders(workshop.root)))
     return replace(record, receipt=(*record.receipt, *odd))
+
+
+def _with_left_behind(record: Record, evidence: Evidence) -> Record:
+    names = left_behind(record.label, evidence.observed.method if evidence.observed is not None else "")
+    if not names:
+        return record
+    count = f"{len(names)} programs" if len(names) > 1 else "a program"
+    finding = Finding(
+        "left-running", f"{count} that the run had started went on after its end, unobserved: {some(names)}"
+    )
+    return replace(record, receipt=(*record.receipt, finding))
 
 
 def _folders(root: str) -> tuple[str, ...]:

@@ -171,6 +171,35 @@ def test_what_shells_do_is_seen(start: Start) -> None:
     assert str(PROGRAMS / "shell.sh") in {file.path for file in observed.files if file.read}
 
 
+def test_files_of_a_renamed_folder_are_told_by_the_names_that_they_had_before_and_have_after(start: Start) -> None:
+    Path("old").mkdir()
+    for name in ("one", "two", "three"):
+        Path("old", name).write_text(f"{name}\n")
+    observed = start(
+        "/bin/sh", "-c", "mv old new; mv new/one new/first; rm new/three; cat new/two; echo 4 > new/four"
+    ).end()
+    files = here(observed)
+    assert written(observed) == {"new/first", "new/two", "new/four"}
+    assert {name for name, file in files.items() if file.deleted} == {"old/one", "old/two", "old/three"}
+    assert files["new/two"].renamed_from == os.path.abspath("old/two")
+    assert read(observed) == {"old/two"}
+
+
+@pytest.mark.parametrize("method", ["notify/helper", "notify/python"], indirect=True)
+def test_a_folder_that_went_and_came_back_was_not_written(start: Start) -> None:
+    Path("old").mkdir()
+    Path("old", "one").write_text("1\n")
+    observed = start("/bin/sh", "-c", "mv old new; mv new old; cat old/one").end()
+    assert (read(observed), written(observed)) == ({"old/one"}, set())
+    assert not any(file.deleted for file in observed.files)
+
+
+def test_temporary_folders_are_no_inputs(start: Start) -> None:
+    """Python opens a folder like a file before it removes it."""
+    script = "import tempfile; tempfile.TemporaryDirectory(dir='.').cleanup()"
+    assert not read(start(sys.executable, "-c", script).end())
+
+
 #: For what audit sees as well.
 with_audit = pytest.mark.parametrize("method", ["notify", "strace", "audit"], indirect=True)
 

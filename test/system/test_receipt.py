@@ -5,6 +5,7 @@ Some are provoked by tests of other files; ``test/unit/test_receipt.py`` sees to
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -253,6 +254,40 @@ def test_what_was_printed_and_could_not_be_kept_is_told(project, smt, codes):
     said = smt("run", "--", "sh", "-c", "echo printed; mv .smt/objects .smt/away; touch .smt/objects")
     assert said.out == "printed\n"
     assert "not-collected" in codes()
+
+
+@pytest.mark.parametrize("trace", ["notify", "strace", "audit", "none"])
+@pytest.mark.needs("strace")
+@pytest.mark.provokes("left-running")
+def test_what_goes_on_in_the_background_after_the_end_is_named(project, smt, trace):
+    smt("configure", f"--trace={trace}")
+    script = "setsid sleep 60 & echo $! > pid; tail -f /dev/null & echo $! >> pid; sleep 0.05"
+    try:
+        said = smt("run", "--", "sh", "-c", script)
+    finally:
+        for pid in (project / "pid").read_text().split():
+            subprocess.run(["pkill", "-P", pid], check=False)
+            os.kill(int(pid), signal.SIGKILL)
+    shown = smt("view", "--receipt").out
+    assert "left-running\n    2 programs that the run had started went on after its end, unobserved: sleep, tail\n" in shown
+    assert "went on after its end" in said.err
+    smt("run", "--", "sh", "-c", "sleep 0.01 & wait")
+    assert "left-running" not in smt("view", "--receipt").out
+
+
+@pytest.mark.parametrize("trace", ["audit", "notify"])
+def test_a_run_with_the_same_label_in_another_project_is_not_taken_for_something_left_behind(
+    project, smt, codes, trace, tmp_path
+):
+    smt("configure", f"--trace={trace}")
+    other = tmp_path / "other"
+    other.mkdir()
+    subprocess.run([*SMT, "init", "other"], cwd=other, check=True, capture_output=True)
+    words = ["run", "-l", "same", "--", "sh", "-c", "touch there; sleep 3"]
+    with subprocess.Popen([*SMT, *words], cwd=other, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        wait_for(other / "there")
+        smt("run", "-l", "same", "--", "true")
+        assert "left-running" not in codes()
 
 
 @pytest.mark.provokes("reader-left")

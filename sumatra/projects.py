@@ -57,6 +57,11 @@ def load_project(path: str | os.PathLike[str] | None = None) -> "Project":
                 f"the project in {root} was made by Sumatra 0.8 and can't be used as it is",
                 "start a new one beside it: rename its .smt folder, then smt init NAME",
             )
+        if os.path.isfile(os.path.join(folder, "records.sqlite")):
+            raise NoSuchProject(
+                f"the project in {root} has lost its settings: there is no {os.path.join(folder, settings.FILE)}",
+                "put a copy of it back, or make it anew with the project's name: smt init NAME",
+            )
         above = os.path.dirname(root)
         if above == root:
             raise NoSuchProject(f"there is no Sumatra project in {start} or above it", "make one: smt init NAME")
@@ -270,7 +275,7 @@ class Project:
         """Return the settings as lines of text."""
         from sumatra.formatting.escape import visible
 
-        return "".join(f"{name:<20}: {visible(value)}\n" for name, value in self.describe().items())
+        return "".join(f"{name:<21}: {visible(value)}\n" for name, value in self.describe().items())
 
     def describe(self) -> dict[str, str]:
         """Return the settings by the words that people use for them."""
@@ -290,7 +295,9 @@ class Project:
             "Append label to": chosen.add_label,
             "Values for parameters": "left to the program" if chosen.plain else "name=value",
             "Parameter files": "ignored" if chosen.ignore_parameters else "looked for",
+            "Observed by": chosen.trace,
             "Ignored files": "  ".join(chosen.ignore) or "none",
+            "Most files": f"{chosen.most_files:,} read, and so many written",
             "Unpushed versions": "kept" if chosen.bundle else "not kept",
             "Largest kept change": f"{chosen.largest_untracked} (together {chosen.largest_untracked_total})",
             "Label generator": chosen.label_generator,

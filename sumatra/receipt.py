@@ -182,7 +182,8 @@ CODES: Mapping[str, Kind] = {
     ),
     "looked-late": Kind(
         "The process that watched the run was killed, so outputs were looked at later.",
-        "What others wrote to the data folder in between is listed too, and won't come again.",
+        "What others have written to these files in between is taken for the run's; where the run wasn't observed, "
+        "new files of others in the data folder are, too.",
         "run it again",
     ),
     "many-files": Kind(
@@ -387,7 +388,8 @@ def _of_inputs(keys: Sequence[DataKey], own: Sequence[str]) -> Iterator[Finding]
         yield Finding("input-outside", f"{_files(len(outside))} read from outside the project: {_some(outside)}")
     unknown = [key.path for key in keys if key.digest is None and not _EXPLAINED.intersection(key.flags)]
     if unknown:
-        yield Finding("input-unknown", f"{_files(len(unknown))} read that have no digest: {_some(unknown)}")
+        have = "has" if len(unknown) == 1 else "have"
+        yield Finding("input-unknown", f"{_files(len(unknown))} read and {have} no digest: {_some(unknown)}")
 
 
 #: Flags of files without a digest that findings of their own tell about.
@@ -418,7 +420,7 @@ def _of_dependencies(
     if bare:
         yield Finding("editable-install", f"loaded from a folder that isn't under version control: {_some(bare)}")
     if changed:
-        yield Finding("dependency-changed", f"not as the version says: {_some(changed)}")
+        yield Finding("dependency-changed", f"loaded with changes that aren't part of the version: {_some(changed)}")
     if unknown:
         yield Finding("version-unknown", f"the version isn't known of {_some(unknown)}")
 

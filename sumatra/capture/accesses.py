@@ -172,7 +172,9 @@ class _Story:
                 name = source + name[len(target) :]
         return name
 
-    def _touch(self, by: int, name: bytes, state: State | None, *, is_known: bool = True, is_new: bool = False) -> _Name:
+    def _touch(
+        self, by: int, name: bytes, state: State | None, *, is_known: bool = True, is_new: bool = False
+    ) -> _Name:
         """Return what is to be told of *name*, which *is_new* if nothing can have been there."""
         first = name if is_new or (is_known and state is None) else self._first_name(name)
         if first != name and name not in self._names:

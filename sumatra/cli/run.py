@@ -238,6 +238,8 @@ def _receipt(record: Record) -> list[str]:
 
 def _data(record: Record) -> str:
     if not record.output_data:
+        if record.observation is not None and record.observation.method == "none":
+            return "What was produced is not known, because nothing was observed."
         folder = record.datastore.options.get("root", "") if record.datastore else ""
         return f"No data produced in {os.path.relpath(folder)}."
     names = [key.path for key in record.output_data[:5]]

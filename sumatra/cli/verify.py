@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"records": len(records), "counts": counts, "files": told}, indent=2))
     else:
         summary = ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items() if number)
-        say(f"{len(records):,} records: {summary or 'no files'}")
+        say(f"{len(records):,} record{'s' * (len(records) != 1)}: {summary or 'no files'}")
     return int(any(counts[outcome] for outcome in ("changed", "missing", "unreadable")))
 
 

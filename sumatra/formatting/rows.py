@@ -233,7 +233,8 @@ def digest_text(digest: str | None) -> str:
 def file_text(key: DataKey) -> str:
     """Return one file in a line: path, size, short digest, and what is odd about it."""
     facts = [fact for fact in (size_text(key.size), digest_text(key.digest), *key.flags) if fact]
-    return f"{key.path} ({', '.join(facts)})" if facts else key.path
+    name = key.path.replace("\n", r"\n")  # a new line would look like another file
+    return f"{name} ({', '.join(facts)})" if facts else name
 
 
 def long_rows(record: Record, *, brief: bool = False) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ __all__ = ["block", "render", "status_style"]
 
 _KEY = 17  #: columns before the colon, as Sumatra has always had it
 _RIGID = frozenset({"label", "status", "timestamp", "duration", "version", "size", "digest"})
+_NAMES_OF_FILES = frozenset({"path", "input", "output", "main_file"})
 _RIGHT = frozenset({"duration", "size"})
 #: rows whose lines are never broken
 _AS_IT_IS = frozenset({"Label", "Command", "Script_Arguments", "Parameters", "Input_Data", "Output_Data"})
@@ -90,10 +91,15 @@ def _table(records: Iterable[Record], view: View) -> Iterator[str]:
         yield paint(f"(no room for {hidden})", "dim", view.color) + "\n"
 
 
+def _in_one_line(name: str, text: str) -> str:
+    """Return *text* without new lines; in names of files they are shown, where they are part of the name."""
+    return text if name in _NAMES_OF_FILES else " ".join(text.split("\n"))
+
+
 def _column(name: str, values: Sequence[Any], varies: bool) -> Column:
     return Column(
         visible(title(name)) + ("*" if varies else ""),
-        [visible(" ".join(cell_text(name, value).split("\n"))) for value in values],
+        [visible(_in_one_line(name, cell_text(name, value))) for value in values],
         None if name in _RIGID else _SENTENCES.get(name, _LEAST),
         name in _RIGHT or are_numbers(values),
     )

@@ -349,7 +349,9 @@ def _collect(
     record, evidence = shadow.join()
     record = ending.conclude(record, ended, folder)
     if record.resources is not None:
-        record = replace(record, resources=replace(record.resources, tree_memory=evidence.peak_memory))
+        # The samples may have missed the moment at which the largest process was largest.
+        peaks = (evidence.peak_memory, evidence.peak_memory and record.resources.peak_memory)
+        record = replace(record, resources=replace(record.resources, tree_memory=max(filter(None, peaks), default=None)))
     collected = False
     try:
         evidence = replace(evidence, copy=around.code.copy, elsewhere=elsewhere)

@@ -162,7 +162,7 @@ def _with_files(record: Record, workshop: Workshop, data: DataStore, evidence: E
 def _odd_files(record: Record, *, is_late: bool) -> Iterator[Finding]:
     if is_late and record.output_data:
         yield Finding(
-            "looked-late", "outputs were looked at some time after the run: they tell what was written in between, too"
+            "looked-late", "nobody watched the end of the run; the outputs are told as they were some time later"
         )
     if any("not hashed" in key.flags for key in (*record.output_data, *record.input_data)):
         yield Finding("not-hashed", "some files have no digest, because hashing was interrupted")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sumatra import capture
@@ -242,6 +243,8 @@ def _input_key(file: FileAccess, key: DataKey, store: DataStore, method: str, *,
     if file.state is not None and not is_same(file.state, state_now(file.path)):
         flags.append("changed by the run" if file.written or file.deleted else "changed during the run")
         digest = None if is_late else digest  # it isn't what the program has read
+        when = datetime.fromtimestamp(file.state.modified / 1e9, UTC)
+        key = replace(key, size=file.state.size, creation=when)  # and neither are these
     return replace(
         key, path=_told(file.path, store.root), digest=digest, seen=method, flags=tuple(flags), by=_by(file.readers)
     )

@@ -204,6 +204,8 @@ def test_info_tells_the_settings_to_people_and_to_programs(project, smt):
     assert rows["Project name"] == "MyProject"
     assert rows["Default executable"] == "python"
     assert rows["Description"] == "leaks: a study"
+    assert rows["Observed by"] == "auto"
+    assert len({line.index(":") for line in said.out.splitlines()}) == 1
     assert rows["Data store (output)"] == str(project / "Data")
     found = json.loads(smt("info", "--json", cwd=project / "Data").out)
     assert (found["name"], found["executable"], found["folder"]) == ("MyProject", "python", str(project))

@@ -314,6 +314,16 @@ def test_a_project_folder_that_is_damaged_is_said(project, smt):
     assert not (project / "ran").exists()
 
 
+def test_a_project_that_has_lost_its_settings_is_not_taken_for_none(project, smt):
+    smt("run", "-l", "kept", "--", "true")
+    (project / ".smt" / "project.toml").unlink()
+    said = smt("list")
+    assert (said.status, said.out) == (3, "")
+    assert "has lost its settings" in said.err and "smt init NAME" in said.err
+    assert smt("init", "MyProject").status == 0
+    assert smt("list").out == "kept\n"
+
+
 def test_output_that_cannot_be_written_is_said(project, smt):
     smt("run", "--", "true")
     full = subprocess.run(["sh", "-c", f"'{SMT}' list -l > /dev/full"], capture_output=True, text=True)

@@ -154,6 +154,28 @@ def test_a_file_that_is_overwritten_at_once_has_no_false_digest(project, smt, la
     assert codes(record) == ["input-overwritten"]
 
 
+def test_the_size_of_an_input_that_changes_is_the_one_that_was_read(project, smt, last):
+    (project / "state").write_text("before\n")
+    os.utime(project / "state", (1_700_000_000, 1_700_000_000))
+    smt("run", "--", "sh", "-c", "f=sta; read x < ${f}te; echo much longer after >> ${f}te")
+    (key,) = last()["input_data"]
+    assert (key["metadata"]["size"], key["creation"]) == (7, "2023-11-14 22:13:20+0000")
+
+
+def test_all_processes_together_have_no_less_memory_than_the_largest(project, smt, last):
+    """It is sampled, and the moment at which that one was largest may pass in between."""
+    smt("run", "--", sys.executable, "-c", "import time; time.sleep(0.3); b'x' * 200_000_000")
+    used = last()["resources"]
+    assert used["tree_memory"] >= used["peak_memory"] > 200_000_000
+
+
+def test_that_nothing_is_known_of_outputs_is_not_called_no_outputs(project, smt):
+    smt("configure", "--trace=none")
+    said = smt("run", "--", "sh", "-c", "mkdir -p Data; echo 1 > Data/one")
+    assert "No data produced" not in said.err
+    assert "What was produced is not known" in said.err
+
+
 @pytest.mark.provokes("input-changed")
 def test_an_input_that_somebody_else_changes_is_flagged(project, smt, last):
     (project / "shared.csv").write_text("before\n")

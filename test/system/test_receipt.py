@@ -269,7 +269,8 @@ def test_what_goes_on_in_the_background_after_the_end_is_named(project, smt, tra
             subprocess.run(["pkill", "-P", pid], check=False)
             os.kill(int(pid), signal.SIGKILL)
     shown = smt("view", "--receipt").out
-    assert "left-running\n    2 programs that the run had started went on after its end, unobserved: sleep, tail\n" in shown
+    sentence = "2 programs that the run had started went on after its end, unobserved: sleep, tail"
+    assert f"left-running\n    {sentence}\n" in shown
     assert "went on after its end" in said.err
     smt("run", "--", "sh", "-c", "sleep 0.01 & wait")
     assert "left-running" not in smt("view", "--receipt").out

@@ -25,6 +25,7 @@ def test_all_is_as_it_was(two, smt):
     assert (said.status, said.out) == (0, "")
     assert "2 records: " in said.err and "ok" in said.err
     assert "in.csv" in smt("verify", "--all").out
+    assert "1 record: " in smt("verify", "a").err
 
 
 @pytest.mark.parametrize(("spoil", "expected"), [

@@ -392,6 +392,13 @@ def test_a_number_of_ten_thousand_digits_can_be_shown() -> None:
     assert "".join(record_view(huge))
 
 
+def test_a_name_with_a_new_line_is_told_from_two_names() -> None:
+    record = replace(plain_record(), output_data=(DataKey("one\ntwo"), DataKey("one two")))
+    assert text_of("text", [record], "long").count(" one two\n") == 1
+    assert text_of("text", [record], "outputs").count("one two") == 1
+    assert text_of("html", [record], "long").count("one two") == 1
+
+
 def test_many_files_are_cut_on_a_terminal_only() -> None:
     record = replace(plain_record(), output_data=tuple(DataKey(f"{number}.dat") for number in range(50)))
     assert "… and 30 more: smt view haggling" in text_of("text", [record], "long", width=80)

@@ -219,7 +219,7 @@ class Resources:
     peak_memory: int | None = None  #: bytes, of the largest single process
     read_blocks: int | None = None  #: of 512 bytes, from the disk
     written_blocks: int | None = None
-    tree_memory: int | None = None  #: bytes, the largest sum over all processes that was sampled; not less than the former
+    tree_memory: int | None = None  #: bytes, the largest sum over all processes that is known (it is sampled)
     bytes_read: int | None = None  #: by system calls, whether from the disk or not
     bytes_written: int | None = None
     waits: int | None = None  #: voluntary context switches

@@ -351,7 +351,8 @@ def _collect(
     if record.resources is not None:
         # The samples may have missed the moment at which the largest process was largest.
         peaks = (evidence.peak_memory, evidence.peak_memory and record.resources.peak_memory)
-        record = replace(record, resources=replace(record.resources, tree_memory=max(filter(None, peaks), default=None)))
+        peak = max(filter(None, peaks), default=None)
+        record = replace(record, resources=replace(record.resources, tree_memory=peak))
     collected = False
     try:
         evidence = replace(evidence, copy=around.code.copy, elsewhere=elsewhere)

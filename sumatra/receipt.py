@@ -422,7 +422,8 @@ def _of_dependencies(
     if changed:
         yield Finding("dependency-changed", f"loaded with changes that aren't part of the version: {_some(changed)}")
     if unknown:
-        yield Finding("version-unknown", f"the version isn't known of {_some(unknown)}")
+        which = "a library whose version isn't" if len(unknown) == 1 else "libraries whose versions aren't"
+        yield Finding("version-unknown", f"{which} known: {_some(unknown)}")
 
 
 #: Simulators and libraries that hardly anybody uses without random numbers, as programs and libraries are named.

@@ -22,7 +22,7 @@ from sumatra.capture.trace import kind_of, records
 from sumatra.errors import UsageError
 from sumatra.records import Finding
 
-__all__ = ["METHODS", "FileAccess", "Observed", "Observer", "Program", "begin", "read"]
+__all__ = ["METHODS", "FileAccess", "Observed", "Observer", "Program", "begin", "read", "unobserved"]
 
 #: Best first.
 METHODS = ("notify", "strace", "audit", "scan", "none")
@@ -133,8 +133,7 @@ class Observer:
         """Return what was seen until now; to be called when the program has ended."""
         self._way.close()
         if self.method in _LOGLESS:
-            findings = _weaker(self.method, self._reasons)
-            return Observed(self.method, findings=findings, needs_comparison=self.needs_comparison)
+            return unobserved(self.method, self._reasons)
         is_there = os.path.exists(self._log_path)
         log, self._log = self._log, None
         observed = read(log if log is not None else self._log_path, self._reasons)
@@ -168,6 +167,11 @@ def begin(log_path: str, method: str = "auto") -> Observer:
     if method != "auto" and method not in METHODS:
         raise UsageError(f"there is no method {method!r} to observe programs", f"take auto, {', '.join(METHODS)}")
     return Observer(log_path, method, maker)
+
+
+def unobserved(method: str, reasons: Sequence[tuple[str, str]] = ()) -> Observed:
+    """Return what is known of a run that had *method*, one of those that write no log."""
+    return Observed(method, findings=_weaker(method, reasons), needs_comparison=method in _COMPARED)
 
 
 def read(log_path: str | int, reasons: Sequence[tuple[str, str]] = ()) -> Observed:

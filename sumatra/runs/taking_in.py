@@ -74,10 +74,11 @@ def _collected(record: Record, folder: RunFolder, workshop: Workshop) -> Record:
     data = workshop.data
     if record.datastore is not None:
         data = get_data_store(record.datastore.name, record.datastore.options)
+    observed: observation.Observed | None
     try:
         observed = observation.read(folder.file("trace"))
     except (OSError, SumatraError):
-        observed = None  # it was not observed, or not far enough
+        observed = _unobserved(record, workshop)
     copy = None
     with suppress(VersionControlError):
         copy = find(record.repository.root) if record.repository and record.repository.root else None
@@ -94,6 +95,16 @@ def _collected(record: Record, folder: RunFolder, workshop: Workshop) -> Record:
     if elsewhere is not None:
         elsewhere.remove()
     return record
+
+
+def _unobserved(record: Record, workshop: Workshop) -> observation.Observed | None:
+    """Return what there is to say of a run that was not observed on purpose; None if its log was lost."""
+    method = record.observation.method if record.observation is not None else ""
+    if method not in ("scan", "none"):
+        return None
+    if workshop.settings.trace == method:
+        return observation.unobserved(method)
+    return observation.unobserved(method, [("better methods", "why they weren't used isn't known any more")])
 
 
 def _without_document(folder: RunFolder, workshop: Workshop) -> None:

@@ -185,6 +185,26 @@ def test_outputs_that_were_not_hashed_yet_are_looked_at_later(number, project, s
     assert "looked-late" in [finding["code"] for finding in kept["receipt"]]
 
 
+@pytest.mark.parametrize(
+    ("trace", "code", "outputs"), [("scan", "only-compared", ["made"]), ("none", "not-observed", [])]
+)
+def test_that_a_run_was_not_observed_is_said_of_a_killed_one_too(trace, code, outputs, project, smt):
+    smt("configure", f"--trace={trace}")
+    watcher = subprocess.Popen(
+        [*SMT, "run", "-l", "blind", "--", "sh", "-c", "echo 1 > Data/made; touch begun; sleep 1.5"],
+        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    wait_for(project / "begun")
+    time.sleep(0.5)  # the list of what was in the folder before is written meanwhile
+    watcher.kill()
+    watcher.wait()
+    time.sleep(1.3)
+    kept = record(smt, "blind")
+    found = [finding["code"] for finding in kept["receipt"]]
+    assert code in found and "outputs-unknown" not in found
+    assert [item["path"] for item in kept["output_data"]] == outputs
+
+
 @pytest.mark.provokes("not-hashed")
 def test_ctrl_c_while_inputs_are_hashed_keeps_the_record_whole(project, smt):
     (project / "input").touch()

@@ -233,7 +233,7 @@ def test_libraries_that_are_not_as_their_version_says_are_told():
 def test_libraries_without_version_are_told():
     found = (Dependency("odd", "/opt/odd/lib.so"), Dependency("guess", "/opt/guess", flags=("not loaded",)))
     (finding,) = findings_of(replace(RECORD, dependencies=found), [PROJECT])
-    assert (finding.code, finding.message) == ("version-unknown", "the version isn't known of odd")
+    assert (finding.code, finding.message) == ("version-unknown", "a library whose version isn't known: odd")
 
 
 NUMPY = Dependency("numpy", "/usr/lib/numpy", "2.1", "python")

@@ -105,7 +105,7 @@ def _results(one: Record, other: Record, unknown: list[str]) -> Iterator[Differe
         if not key.has_ended:
             unknown.append(f"{name} run ({key.label}) hasn't ended")
     yield Difference("results", "status", _status(one), _status(other), True)
-    yield from _files("results", _by_name(one.output_data, one), _by_name(other.output_data, other), unknown)
+    yield from _files("results", (one.output_data, one), (other.output_data, other), unknown)
 
 
 def _status(record: Record) -> str:
@@ -114,15 +114,26 @@ def _status(record: Record) -> str:
     return f"{record.status} by {record.signal}" if record.signal else record.status
 
 
-def _by_name(keys: Iterable[DataKey], record: Record) -> dict[str, DataKey]:
-    """Return *keys* by path, the run's own label in it left out, as each run may write into a folder of its own."""
-    return {"/".join("{label}" if part == record.label else part for part in key.path.split("/")): key for key in keys}
+_Keys = tuple[Iterable[DataKey], Record]
 
 
-def _files(
-    kind: str, one: Mapping[str, DataKey], other: Mapping[str, DataKey], unknown: list[str]
-) -> Iterator[Difference]:
-    for name, first, second in _pairs(one, other):
+def _by_names(*runs: _Keys) -> Iterator[dict[str, DataKey]]:
+    """Yield the keys of each of two runs by path.
+
+    Where only one of them has a path, its run's own label in it is left out: each may write into a folder of its own.
+    """
+    paths = [{key.path: key for key in keys} for keys, _ in runs]
+    shared = paths[0].keys() & paths[1].keys()
+    for keys, (_, record) in zip(paths, runs, strict=True):
+        yield {path if path in shared else _without_label(path, record): key for path, key in keys.items()}
+
+
+def _without_label(path: str, record: Record) -> str:
+    return "/".join("{label}" if part == record.label else part for part in path.split("/"))
+
+
+def _files(kind: str, one: _Keys, other: _Keys, unknown: list[str]) -> Iterator[Difference]:
+    for name, first, second in _pairs(*_by_names(one, other)):
         if first is not None and second is not None and None in (first.digest, second.digest):
             where = "one run" if first.digest or second.digest else "either run"
             unknown.append(f"{name}: its content isn't known in {where}")
@@ -135,7 +146,7 @@ def _content(key: DataKey | None) -> str | None:
 
 
 def _inputs(one: Record, other: Record, unknown: list[str]) -> Iterator[Difference]:
-    yield from _files("inputs", _by_name(one.input_data, one), _by_name(other.input_data, other), unknown)
+    yield from _files("inputs", (one.input_data, one), (other.input_data, other), unknown)
 
 
 def _parameters(one: Record, other: Record, unknown: list[str]) -> Iterator[Difference]:
@@ -228,7 +239,7 @@ def _environment(one: Record, other: Record, unknown: list[str]) -> Iterator[Dif
 
 
 def _command(one: Record, other: Record, unknown: list[str]) -> Iterator[Difference]:
-    yield Difference("command", "words", _words(one), _words(other), True)
+    yield Difference("command", "words", _words(one, other), _words(other, one), True)
     yield Difference("command", "main file", one.main_file, other.main_file, True)
     for name, tell in (("program", _program), ("program's version", _program_version)):
         yield Difference("command", name, tell(one.executable), tell(other.executable), True)
@@ -244,12 +255,17 @@ def _program_version(executable: Executable | None) -> str | None:
     return None if executable is None else executable.version
 
 
-def _words(record: Record) -> str:
-    """Return the command, with the label and the copy of the parameter file, which differ in each run, left out."""
+def _words(record: Record, other: Record) -> str:
+    """Return the command, with the label and the copy of the parameter file, which differ in each run, left out.
+
+    A word that is the same in the *other* run stays: that the label is in it is by chance.
+    """
+    shared = {place for place, pair in enumerate(zip(record.command, other.command, strict=False)) if len({*pair}) == 1}
     words = [
-        word.rpartition("/")[2] if "/.smt/runs/" in word and "/parameters/" in word
+        word if place in shared
+        else word.rpartition("/")[2] if "/.smt/runs/" in word and "/parameters/" in word
         else word.replace(record.label, "{label}")
-        for word in record.command
+        for place, word in enumerate(record.command)
     ]
     return " ".join(words)
 

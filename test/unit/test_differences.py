@@ -90,6 +90,8 @@ def test_what_one_record_lacks_is_unknown_and_not_a_difference():
 
 
 def test_each_run_may_write_into_a_folder_called_like_itself():
+    one = replace(ONE, label="out", output_data=(DataKey("out", A),), command=("prog", "Data/out"))
+    assert not between(one, replace(one, label="r2")).found  # a name that is the label by chance
     one = replace(ONE, label="r1", output_data=(DataKey("r1/out", A),), command=("prog", "Data/r1"))
     other = replace(ONE, label="r2", output_data=(DataKey("r2/out", A),), command=("prog", "Data/r2"))
     assert between(one, other).found == ()

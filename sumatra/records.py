@@ -348,6 +348,11 @@ class Record:
         return self.platforms[0].network_name if self.platforms else ""
 
     @property
+    def outputs_are_known(self) -> bool:
+        """Whether anybody has looked at what the run wrote; if not, no outputs doesn't mean that there are none."""
+        return not any(finding.code in ("not-observed", "outputs-unknown") for finding in self.receipt)
+
+    @property
     def has_ended(self) -> bool:
         """Whether the state is final."""
         return self.status not in ("initialized", "running")

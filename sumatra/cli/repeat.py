@@ -7,7 +7,8 @@
 
 The code of the run, uncommitted changes included, is put together in a folder of its own, and the command is run in
 there: your files and the results of the first run stay as they are. Inputs are checked first. Results that differ are
-kept in that folder. The exit status is 0 if all results match, 1 if any differs, 3 if a run can't be repeated.
+kept in that folder. The exit status is 0 if all results match, 1 if any differs or isn't known, 3 if a run can't be
+repeated.
 """
 
 import argparse
@@ -97,7 +98,8 @@ def _print(plan: Plan, results: list[Repeated], *, several: bool) -> None:
         print(f"{head}{result.sentence}{condition}")
         if result.match:
             continue
-        odd = [(path, verdict) for path, verdict in result.outputs.items() if verdict not in SAME]
+        unseen = not (result.record.outputs_are_known and result.done.record.outputs_are_known)
+        odd = [] if unseen else [(path, verdict) for path, verdict in result.outputs.items() if verdict not in SAME]
         for path, verdict in odd[:_MOST]:
             print(f"  {verdict:<12} {visible(os.path.relpath(path))}")
         if len(odd) > _MOST:

@@ -37,7 +37,8 @@ def text(
     yield from _heading(one, other, view)
     results = differences.of("results")
     if "results" in kinds:
-        yield from _results(results, differences.same.get("results", 0), view, whole)
+        is_known = one.outputs_are_known and other.outputs_are_known
+        yield from _results(results, differences.same.get("results", 0), view, whole, is_known=is_known)
     causes = [each for each in differences.found if each.kind != "results" and each.kind in kinds]
     serious = [each for each in causes if each.matters is not False]
     if serious:
@@ -64,10 +65,16 @@ def _heading(one: Record, other: Record, view: View) -> Iterator[str]:
     yield paint(f"{told[0]}  vs  {told[1]}", "bold", view.color) + "\n"
 
 
-def _results(results: Sequence[Difference], same: int, view: View, whole: bool) -> Iterator[str]:
+def _results(
+    results: Sequence[Difference], same: int, view: View, whole: bool, *, is_known: bool
+) -> Iterator[str]:
+    if not results and not is_known:
+        yield f"{paint('results', 'bold', view.color)}     not all known: see below\n"
+        return
     if not results:
         number = max(same - 1, 0)  # the status isn't a file
-        detail = f"all {number} output files are identical" if number else "there are no output files"
+        alike = f"all {number} output files are identical" if number > 1 else "the only output file is identical"
+        detail = alike if number else "there are no output files"
         yield f"{paint('results', 'bold', view.color)}     the same: {detail}\n"
         return
     files = [each for each in results if each.name != "status"]

@@ -42,9 +42,16 @@ class Repeated(NamedTuple):
 
     @property
     def match(self) -> bool:
-        """Whether the results are the same."""
+        """Whether the results are known to be the same."""
         ended = self.done.record.status == self.record.status
-        return ended and all(verdict in SAME for verdict in self.outputs.values())
+        return ended and not self._unseen and all(verdict in SAME for verdict in self.outputs.values())
+
+    @property
+    def _unseen(self) -> str:
+        """Of which of the two runs nobody knows what it wrote."""
+        if not self.record.outputs_are_known:
+            return "the first run"
+        return "" if self.done.record.outputs_are_known else "this one"
 
     @property
     def sentence(self) -> str:
@@ -54,6 +61,8 @@ class Repeated(NamedTuple):
         if self.done.record.status != self.record.status:
             states = f"the first run {self.record.status}, this one {self.done.record.status}"
             return f"The simulation results don't match: {states}."
+        if self._unseen:
+            return f"It isn't known whether the simulation results match: nobody looked at what {self._unseen} wrote."
         odd = [path for path, verdict in self.outputs.items() if verdict not in SAME]
         return f"The simulation results don't match: {len(odd)} of {len(self.outputs)} outputs."
 

@@ -51,6 +51,24 @@ def test_results_match_although_the_code_has_moved_on_and_the_user_s_files_are_l
     assert os.listdir(first / ".smt" / "work") == []
 
 
+def test_results_that_nobody_looked_at_do_not_match(project, smt):
+    smt("configure", "--trace=none")
+    smt("run", "-l", "first", "--", "sh", "-c", "date +%N > Data/out")
+    smt("run", "-l", "second", "--", "sh", "-c", "date +%N > Data/out")
+    said = smt("diff", "first", "second")
+    assert "no output files" not in said.out
+    assert "results     not all known" in said.out
+    assert "not known   results: nobody looked at what the second run (second) wrote" in said.out
+    sentence = "It isn't known whether the simulation results match: nobody looked at what"
+    said = smt("repeat", "first")
+    assert (said.status, said.out.splitlines()[0]) == (1, f"{sentence} the first run wrote.")
+    smt("configure", "--trace=auto")
+    said = smt("repeat", "first")
+    assert said.status == 1 and sentence in said.out and "extra" not in said.out
+    said = smt("diff", "first", "last")
+    assert "only in the" not in said.out.partition("could explain it")[0]
+
+
 def test_data_that_was_kept_with_the_code_comes_back_as_it_was(project, smt):
     (project / "factor.txt").write_text("2\n")
     (project / "use.py").write_text("open('Data/out', 'w').write(open('factor.txt').read())\n")

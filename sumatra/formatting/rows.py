@@ -258,7 +258,8 @@ def long_rows(record: Record, *, brief: bool = False) -> Iterator[tuple[str, str
     yield "Script", script_text(record)
     yield "Parameters", record.parameters.content.rstrip("\n")
     yield "Input_Data", _files(record.input_data, brief)
-    yield "Output_Data", _files(record.output_data, brief)
+    unseen = "" if record.outputs_are_known else " (not all known)"
+    yield "Output_Data", _files(record.output_data, brief) + unseen
     yield "Launch_Mode", _choice(record)
     yield "User", record.user
     yield "Host", record.host

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -174,6 +175,7 @@ def test_that_nothing_is_known_of_outputs_is_not_called_no_outputs(project, smt)
     said = smt("run", "--", "sh", "-c", "mkdir -p Data; echo 1 > Data/one")
     assert "No data produced" not in said.err
     assert "What was produced is not known" in said.err
+    assert re.search(r"^Output_Data +: \[\] \(not all known\)$", smt("view").out, re.MULTILINE)
 
 
 @pytest.mark.provokes("input-changed")

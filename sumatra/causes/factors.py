@@ -241,7 +241,7 @@ def _keeper(text: str) -> Callable[[], bytes]:
 
 
 def _arguments(one: Record, other: Record, found: Found) -> Iterator[Factor]:
-    first, second = words_of(one), words_of(other)
+    first, second = words_of(one, other), words_of(other, one)
     if first == second:
         return
     if len(first) != len(second):
@@ -252,12 +252,17 @@ def _arguments(one: Record, other: Record, found: Found) -> Iterator[Factor]:
             yield Factor("argument", f"word {place}", before, after, True)
 
 
-def words_of(record: Record) -> tuple[str, ...]:
-    """Return the words of the command; the copy of a parameter file is named by its original, labels are left out."""
+def words_of(record: Record, other: Record) -> tuple[str, ...]:
+    """Return the words of the command; the copy of a parameter file is named by its original, labels are left out.
+
+    A word that is the same in the *other* run stays: that the label is in it is by chance.
+    """
     path = record.parameters.path
     own = os.path.relpath(path, record.working_directory) if path else ""
+    shared = {place for place, pair in enumerate(zip(record.command, other.command, strict=False)) if len({*pair}) == 1}
     return tuple(
-        own if own and is_own_copy(word) else word.replace(record.label, "{label}") for word in record.command
+        word if place in shared else own if own and is_own_copy(word) else word.replace(record.label, "{label}")
+        for place, word in enumerate(record.command)
     )
 
 

@@ -57,13 +57,13 @@ def mix(
     if parameters is not None:
         path, text = parameters
         put(path, text, "100644")
-    words = list(words_of(one))
+    words = list(words_of(one, other))
     for factor in chosen:
         if factor.kind == "argument":
             if factor.name.startswith("word "):
                 words[int(factor.name[5:])] = factor.other or ""
             else:
-                words = list(words_of(other))
+                words = list(words_of(other, one))
     outputs = [DataKey(place) for place in hidden]
     for record in (one, other):
         root = str(record.datastore.options.get("root", "")) if record.datastore else record.working_directory

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sumatra.causes.factors import Factor, factors_between, hunks_of, top_of
 from sumatra.causes.smallest import expected_trials, smallest
-from sumatra.causes.trials import FAILED, FIRST, NEITHER, SECOND, Trial, Trials, outputs
+from sumatra.causes.trials import FAILED, FIRST, NEITHER, SECOND, Trial, Trials, outputs, shared_names
 from sumatra.errors import ProjectError, SumatraError
 from sumatra.files import digest_bytes
 from sumatra.records import Record
@@ -84,7 +84,8 @@ def ask(
             f"{one.label} was run in {top_of(one)} and {other.label} in {top_of(other)}",
             "what belongs to one folder only can be swapped",
         )
-    before, after = outputs(one), outputs(other)
+    shared = shared_names(one, other)
+    before, after = outputs(one, shared), outputs(other, shared)
     differing = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     files = [name for name in differing if not name.startswith("(")]
     by_status = (one.status, one.exit_status, one.signal) != (other.status, other.exit_status, other.signal)

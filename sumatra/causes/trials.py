@@ -21,7 +21,7 @@ from sumatra.comparison import Session, Tolerances
 from sumatra.errors import SumatraError
 from sumatra.facts import replace
 from sumatra.files import digest_bytes, file_name, make_private, write_atomically
-from sumatra.records import Record
+from sumatra.records import DataKey, Record
 from sumatra.recordstore import RecordStore, open_store
 from sumatra.runs import Request, execute
 from sumatra.runs.workshop import Workshop
@@ -77,7 +77,8 @@ class Trials:
         )
         self._test = test
         self._by_status = by_status
-        self._digests = [outputs(one), outputs(other)]
+        self._shared = shared_names(one, other)
+        self._digests = [outputs(one, self._shared), outputs(other, self._shared)]
         self.judged = set(judged)
         self.left_out: set[str] = set()  # outputs by which nothing can be judged
         self.noise: dict[str, float] = {}  # by output, how far (relatively) its numbers may lie apart by chance
@@ -168,20 +169,22 @@ class Trials:
             return told._replace(outcome=outcomes.get(ended, NEITHER), trouble=_last_line(record))
         if ended not in (_ending(self._one), _ending(self._other)):
             return told._replace(trouble=_last_line(record) or f"it {record.status}")
-        digests = outputs(record)
+        digests = outputs(record, self._shared)
         for place, outcome in enumerate((FIRST, SECOND)):
-            if all(self._is_like(name, place, digests.get(name), folder) for name in sorted(self.judged)):
+            if all(
+                self._is_like(name, place, digests.get(name), _at(folder, name, record)) for name in sorted(self.judged)
+            ):
                 return told._replace(outcome=outcome)
         return told._replace(outcome=NEITHER)
 
-    def _is_like(self, name: str, place: int, digest: str | None, folder: str) -> bool:
+    def _is_like(self, name: str, place: int, digest: str | None, path: str) -> bool:
         """Tell whether the output *name* of a trial is as in the first run or (*place* 1) the second."""
         if digest == self._digests[place].get(name):
             return True
         reference = os.path.join(self._references(place), name)
         if digest is None or self._digests[place].get(name) is None or not os.path.isfile(reference):
             return False
-        return self._alike(name, reference, os.path.join(folder, name))
+        return self._alike(name, reference, path)
 
     def _alike(self, name: str, one: str, other: str) -> bool:
         rules = list(self._rules.rules_for(os.path.join(top_of(self._one), name)))
@@ -195,8 +198,8 @@ class Trials:
     def _keep_references(self, place: int, record: Record, folder: str) -> None:
         """Keep the judged outputs of a trial that is the first run again, or (*place* 1) the second."""
         target = self._references(place)
-        for name in self.judged & set(outputs(record)):
-            source = os.path.join(folder, name)
+        for name in self.judged & set(outputs(record, self._shared)):
+            source = _at(folder, name, record)
             is_there = os.path.isfile(source) and not os.path.islink(source)
             if not name.startswith("(") and is_there and not os.path.exists(os.path.join(target, name)):
                 make_private(os.path.dirname(os.path.join(target, name)))
@@ -214,16 +217,16 @@ class Trials:
             record, folder = self._again(what)
             number += 1
             try:
-                digests = outputs(record)
+                digests = outputs(record, self._shared)
                 for name in self.judged - hopeless:
                     reference = os.path.join(self._references(0), name)
                     if digests.get(name) == self._digests[0].get(name):
                         continue
-                    if not os.path.isfile(reference) or not os.path.isfile(os.path.join(folder, name)):
+                    if not os.path.isfile(reference) or not os.path.isfile(_at(folder, name, record)):
                         hopeless.add(name)
                         continue
                     rules = self._rules.rules_for(os.path.join(top_of(self._one), name))
-                    found = self._session.compare(reference, os.path.join(folder, name), name, rules)
+                    found = self._session.compare(reference, _at(folder, name, record), name, rules)
                     if found.is_same:
                         varying.setdefault(name, 0.0)
                     elif found.largest is not None and math.isfinite(found.largest):
@@ -242,7 +245,7 @@ class Trials:
         try:
             return any(
                 os.path.isfile(os.path.join(self._references(1), name))
-                and not self._alike(name, os.path.join(self._references(1), name), os.path.join(folder, name))
+                and not self._alike(name, os.path.join(self._references(1), name), _at(folder, name, record))
                 for name in self.judged
             ) or _ending(record) not in (_ending(self._one), _ending(self._other))
         finally:
@@ -310,19 +313,35 @@ class Trials:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def outputs(record: Record) -> dict[str, str | None]:
+def outputs(record: Record, shared: Collection[str] = ()) -> dict[str, str | None]:
     """Return the digests of what *record* wrote, by names that are the same in each run of the program.
 
-    What it printed is among them.
+    The run's own label is left out of them, but not of names that are *shared* as they are.  What it printed is among
+    them.
     """
     found = {}
-    for key in record.output_data:
-        name = os.path.relpath(place_of(key, record), top_of(record))
-        found["/".join("{label}" if part == record.label else part for part in name.split("/"))] = key.digest
+    for name, key in raw_outputs(record).items():
+        parts = name.split("/") if name not in shared else [name]
+        found["/".join("{label}" if part == record.label else part for part in parts)] = key.digest
     for name, stream in (("(printed)", record.stdout), ("(printed as errors)", record.stderr)):
         if stream is not None and stream.digest:
             found[name] = stream.digest
     return found
+
+
+def raw_outputs(record: Record) -> dict[str, DataKey]:
+    """Return what *record* wrote by names relative to the top of its code."""
+    return {os.path.relpath(place_of(key, record), top_of(record)): key for key in record.output_data}
+
+
+def shared_names(one: Record, other: Record) -> set[str]:
+    """Return the names of outputs that are the same in both runs."""
+    return set(raw_outputs(one)) & set(raw_outputs(other))
+
+
+def _at(folder: str, name: str, record: Record) -> str:
+    """Return where a trial has written the output *name*."""
+    return os.path.join(folder, name.replace("{label}", record.label))
 
 
 def _key(chosen: Collection[Factor]) -> str:

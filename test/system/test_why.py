@@ -344,3 +344,17 @@ def test_ctrl_c_ends_the_search_and_it_can_go_on(simulation, smt):
     where.rmdir()
     assert causes(smt("why", "one", "two", "--json")) == [("input", "values.txt")]
     assert not list(simulation.glob(".smt/why/*/work/*"))
+
+
+def test_outputs_in_a_folder_of_each_run_are_told_by_their_place_in_it(simulation, smt):
+    Path("sim.py").write_text(
+        "import os, sys\nos.makedirs('Data/' + sys.argv[1], exist_ok=True)\n"
+        "open('Data/' + sys.argv[1] + '/out', 'w').write(open('values.txt').read())\n"
+    )
+    smt("configure", "--addlabel=cmdline")
+    for label in ("one", "two"):
+        assert smt("run", "-l", label, "--", sys.executable, "sim.py").status == 0
+        Path("values.txt").write_text("1 2 4\n")
+        Path("scale.txt").write_text("3.0\n")
+    assert causes(smt("why", "one", "two", "--json")) == [("input", "values.txt")]
+    assert smt("repeat", "two").out == "The simulation results match.\n"

@@ -9,6 +9,7 @@ we read the three kinds that p4 writes, without `marshal`, which isn't safe with
 import os
 import re
 import stat
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, NamedTuple
 
@@ -16,14 +17,18 @@ from sumatra.errors import VersionControlError
 from sumatra.process import ask, find_program, listen
 from sumatra.versioncontrol._text import printable
 
-__all__ = ["P4", "Answer", "Settings", "config_name", "decoded", "encoded", "find_p4", "settings_of"]
+__all__ = ["P4", "Answer", "Settings", "config_name", "decoded", "encoded", "find_p4", "settings_of", "unmarshalled"]
 
 #: What a folder may say about how to reach its server; all else in its ``.p4config`` is passed over.
 _ALLOWED = ("P4PORT", "P4CLIENT", "P4USER", "P4CHARSET", "P4HOST", "P4PASSWD", "P4IGNORE")
 #: A server, by TCP alone: ``rsh:`` starts a program.
 _PORT = r"(?:(?:tcp|ssl)(?:4|6|46|64)?:)?(?:(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]):)?[0-9]{1,5}"
 _NAME = r"[^\s/@#%*\x00-\x1f\x7f-][^\s/@#%*\x00-\x1f\x7f]{0,200}"
-_LONGEST = 1 << 28  # bytes of one value
+_LONGEST = 1 << 24  # bytes of one value
+_PIECE = 1 << 16  # bytes
+_SIZE = struct.Struct("<I")
+_OPEN, _CLOSE, _NUMBER = b"{0i"
+_KINDS = frozenset(b"siu")
 _QUESTION = 60.0  # seconds
 _FIRST = 10.0  # seconds, to find out whether there is a server
 _PROGRAMS = ("P4EDITOR", "P4DIFF", "P4DIFFUNICODE", "P4MERGE", "P4MERGEUNICODE", "P4PAGER", "P4LOGINSSO", "P4ZEROSYNC",
@@ -122,7 +127,10 @@ class P4:
         """Return what p4 answers to *words*; raises `VersionControlError` where the server can't be asked at all."""
         answer = self._run(["-G", *words])
         items, complaints = [], []
-        for item in _read(_Bytes(answer.output)):
+        found, done = unmarshalled(answer.output)
+        if done < len(answer.output):
+            raise _unreadable()
+        for item in found:
             if item.get("code") == b"error":
                 complaints.append(_sentence(item.get("data", b"")))
             else:
@@ -230,42 +238,64 @@ def _lines(path: str) -> Iterator[tuple[str, str]]:
             yield name, value.replace("$configdir", os.path.dirname(path))
 
 
-class _Bytes:
-    """Bytes that are read as a file is, without its cost."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._at = 0
-
-    def read(self, size: int) -> bytes:
-        piece = self._content[self._at:self._at + size]
-        self._at += size
-        return piece
-
-
-def _read(output: "IO[bytes] | _Bytes") -> Iterator[Item]:
-    """Yield the dictionaries that p4 has marshalled; raises `VersionControlError` for anything else."""
-    read = output.read
-    while kind := read(1):
-        if kind != b"{":
-            raise VersionControlError("p4 says something that Sumatra can't read", "p4 -V: is it Perforce's own?")
-        item: Item = {}
-        while (kind := read(1)) != b"0":
-            name = _value(read, kind)
-            item[name.decode("utf-8", "replace")] = _value(read, read(1))
-        yield item
+def _read(output: IO[bytes]) -> Iterator[Item]:
+    """Yield the dictionaries that p4 marshals, as they come."""
+    rest = b""
+    while piece := output.read(_PIECE):
+        items, done = unmarshalled(rest + piece)
+        yield from items
+        rest = (rest + piece)[done:]
+        if len(rest) > _LONGEST:
+            break
+    if rest:
+        raise _unreadable()
 
 
-def _value(read: object, kind: bytes) -> bytes:
-    head = read(4)  # type: ignore[operator]  # the method of a file
-    size = int.from_bytes(head, "little")
-    if kind == b"i" and len(head) == 4:
-        return str(int.from_bytes(head, "little", signed=True)).encode()
-    if kind in (b"s", b"u") and len(head) == 4 and size <= _LONGEST:
-        content: bytes = read(size)  # type: ignore[operator]
-        if len(content) == size:
-            return content
-    raise VersionControlError("p4 stopped in the middle of its answer, or says what Sumatra can't read")
+def unmarshalled(content: bytes) -> tuple[list[Item], int]:
+    """Return the dictionaries in *content* that are whole, and where the next begins.
+
+    Raises `VersionControlError` for what p4 doesn't write: anything but text by text, or numbers of four bytes.
+    """
+    items: list[Item] = []
+    names: dict[bytes, str] = {}
+    size_of = _SIZE.unpack_from
+    begin, end = 0, len(content)
+    while begin < end:
+        if content[begin] != _OPEN:
+            raise _unreadable()
+        at, item, name = begin + 1, {}, None
+        while True:
+            if at >= end:
+                return items, begin
+            kind = content[at]
+            if kind == _CLOSE and name is None:
+                break
+            if kind not in _KINDS:
+                raise _unreadable()
+            if at + 5 > end:
+                return items, begin
+            after = at + 5
+            if kind == _NUMBER:
+                value = str(int.from_bytes(content[at + 1:after], "little", signed=True)).encode()
+            else:
+                after += size_of(content, at + 1)[0]
+                if after > end:
+                    if after - at > _LONGEST:
+                        raise _unreadable()
+                    return items, begin
+                value = content[at + 5:after]
+            at = after
+            if name is None:
+                name = names.get(value) or names.setdefault(value, value.decode("utf-8", "replace"))
+            else:
+                item[name], name = value, None
+        items.append(item)
+        begin = at + 1
+    return items, begin
+
+
+def _unreadable() -> VersionControlError:
+    return VersionControlError("p4 says something that Sumatra can't read", "p4 -V: is it Perforce's own?")
 
 
 def _sentence(said: bytes) -> str:

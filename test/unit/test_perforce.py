@@ -3,6 +3,7 @@
 All of it with a stand-in for p4; see ``test/programs/perforce/p4``.
 """
 
+import io
 import json
 import os
 import stat
@@ -18,7 +19,7 @@ from sumatra.testing.workingcopies import files_below, kept_changes
 from sumatra.versioncontrol import checkout, find
 from sumatra.versioncontrol._perforce import PerforceWorkingCopy
 from sumatra.versioncontrol._perforce_making import common_place, url_of
-from sumatra.versioncontrol._perforce_program import _Bytes, _read, config_name, decoded, encoded
+from sumatra.versioncontrol._perforce_program import _read, config_name, decoded, encoded, unmarshalled
 from sumatra.versioncontrol.base import ChangedFile
 
 P4 = Callable[..., str]
@@ -464,9 +465,14 @@ def test_a_file_of_settings_that_is_a_pipe_does_not_keep_us_waiting(p4: P4) -> N
 ])
 def test_what_is_no_answer_is_an_error(said: bytes) -> None:
     with pytest.raises(VersionControlError):
-        list(_read(_Bytes(said)))
+        list(_read(io.BytesIO(said)))
 
 
-def test_an_answer_is_read() -> None:
+def test_an_answer_is_read_however_it_is_cut() -> None:
     said = b"{s\x04\0\0\0codes\x04\0\0\0stats\x01\0\0\0ni\xfe\xff\xff\xff0" * 2
-    assert list(_read(_Bytes(said))) == [{"code": b"stat", "n": b"-2"}] * 2
+    whole = [{"code": b"stat", "n": b"-2"}] * 2
+    assert unmarshalled(said) == (whole, len(said))
+    assert list(_read(io.BytesIO(said))) == whole
+    for cut in range(len(said)):
+        items, done = unmarshalled(said[:cut])
+        assert items + unmarshalled(said[done:])[0] == whole

@@ -215,3 +215,29 @@ def project(repository: Path, smt: Callable[..., Said]) -> Path:
     said = smt("init", "MyProject")
     assert said.status == 0, said.err
     return repository
+
+
+@pytest.fixture
+def p4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run the stand-in for Perforce's p4 in the current folder, which is an empty workspace called ``ws``.
+
+    See ``test/programs/perforce/p4`` for what it is and isn't.
+    """
+    programs = ROOT / "test" / "programs" / "perforce"
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    folder = tmp_path / "ws"
+    (tmp_path / ".p4-stand-in" / "content").mkdir(parents=True)
+    (tmp_path / ".p4-stand-in" / "state.json").write_text('{"changes": {}, "clients": {}, "labels": {}, "step": 7}')
+    folder.mkdir()
+    (folder / ".p4config").write_text("P4PORT=localhost:1666\nP4CLIENT=ws\nP4USER=ada\n")
+    monkeypatch.chdir(folder)
+
+    def run(*words: str, form: str = "", cwd: Path | None = None) -> str:
+        done = subprocess.run(
+            [str(programs / "p4"), *words], cwd=cwd, input=form, capture_output=True, text=True, timeout=60, check=True,
+            env={**os.environ, "P4CONFIG": ".p4config"},
+        )
+        return done.stdout
+
+    run("client", "-i", form="Client: ws\n\nRoot: ws\n\nView:\n\t//depot/model/... //ws/...\n")
+    return run

@@ -15,6 +15,7 @@ __all__ = ["Code", "Limits", "keep", "look", "looks_secret", "reach"]
 _SECRET_NAMES = frozenset({
     ".env", ".netrc", ".pgpass", ".pypirc", ".git-credentials", ".htpasswd", "id_rsa", "id_dsa", "id_ecdsa",
     "id_ed25519", "credentials", "credentials.json", "secrets.json", "secrets.yaml", "secrets.yml", "secrets.toml",
+    ".p4config", ".p4tickets", ".p4enviro",
 })
 _SECRET_ENDINGS = (".pem", ".key", ".p12", ".pfx", ".keystore", ".jks", ".kdbx")
 

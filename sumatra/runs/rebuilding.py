@@ -76,7 +76,7 @@ def _made(record: Record, objects: ContentStore, scratch: str, complaints: list[
             complaints.append(str(error))
     for number, url in enumerate(dict.fromkeys(filter(None, (repository.url, repository.upstream)))):
         try:
-            copy = versioncontrol.checkout(url, os.path.join(scratch, f"clone-{number}"))
+            copy = versioncontrol.checkout(url, os.path.join(scratch, f"clone-{number}"), lasting=False)
         except VersionControlError as error:
             complaints.append(str(error))
             continue

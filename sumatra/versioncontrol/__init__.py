@@ -21,10 +21,11 @@ __all__ = [
 BACKENDS = {
     "git": Backend("._git", "Git, through its own program"),
     "mercurial": Backend("._mercurial", "Mercurial, through its own program", "hg"),
+    "perforce": Backend("._perforce", "Perforce (Helix Core), through its own program p4"),
 }
 
 #: What lies in the top folder of a working copy, and whose it is.
-MARKERS = {".git": "git", ".hg": "mercurial"}
+MARKERS = {".git": "git", ".hg": "mercurial", ".p4config": "perforce"}
 
 
 def find(folder: str) -> WorkingCopy | None:
@@ -33,27 +34,38 @@ def find(folder: str) -> WorkingCopy | None:
     Raises `VersionControlError` if there is a marker but the system can't be used, for example because its program
     isn't installed.
     """
-    folder = os.path.abspath(folder)
+    start = folder = os.path.abspath(folder)
+    markers = dict(MARKERS)
+    if os.environ.get("P4CONFIG"):  # its users choose the name
+        markers[os.path.basename(os.environ["P4CONFIG"])] = "perforce"
     while True:
-        for marker, name in MARKERS.items():
-            if os.path.lexists(os.path.join(folder, marker)):
+        for marker, name in markers.items():
+            if marker and os.path.lexists(os.path.join(folder, marker)):
                 backend: type[WorkingCopy] = plugins.load(__name__, name).BACKEND
-                return backend.create(folder)
+                if copy := backend.around(folder, start):
+                    return copy
         above = os.path.dirname(folder)
         if above == folder:
-            return None
+            break
         folder = above
+    if os.environ.get("P4CLIENT"):
+        backend = plugins.load(__name__, "perforce").BACKEND
+        return backend.around(start, start)
+    return None
 
 
-def checkout(url: str, folder: str) -> WorkingCopy:
-    """Return a new working copy of *url* in *folder*, made by the first system that can read it."""
+def checkout(url: str, folder: str, *, lasting: bool = True) -> WorkingCopy:
+    """Return a new working copy of *url* in *folder*, made by the first system that can read it.
+
+    If it isn't *lasting*, it is for reading versions only, and is thrown away then; see `WorkingCopy.borrow`.
+    """
     from sumatra.versioncontrol._urls import scrub
 
     complaints = []
     for name in BACKENDS:
         backend: type[WorkingCopy] = plugins.load(__name__, name).BACKEND
         try:
-            return backend.checkout(url, folder)
+            return backend.checkout(url, folder) if lasting else backend.borrow(url, folder)
         except VersionControlError as error:
             complaints.append(f"{name}: {error}")
     raise VersionControlError(f"{scrub(url)} can't be checked out ({'; '.join(complaints)})")

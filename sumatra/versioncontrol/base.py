@@ -70,6 +70,14 @@ class WorkingCopy(ABC):
     def create(cls, root: str) -> "WorkingCopy":
         """Return the working copy at *root*, where a marker was found, or raise `VersionControlError`."""
 
+    @classmethod
+    def around(cls, marked: str, below: str) -> "WorkingCopy | None":
+        """Return the working copy that *below* lies in, where a marker was found in *marked*, which is above it.
+
+        Return None if the marker says that this is no working copy of the system after all.
+        """
+        return cls.create(marked)
+
     @abstractmethod
     def repository(self) -> Repository:
         """Return where the code comes from; no user name, password or token is in its URLs."""
@@ -104,6 +112,14 @@ class WorkingCopy(ABC):
 
         Raises `VersionControlError` for what isn't a repository, and for URLs that could start a program.
         """
+
+    @classmethod
+    def borrow(cls, url: str, folder: str) -> "WorkingCopy":
+        """Return what can read the versions of *url*, and is given up after that; it may use *folder*.
+
+        For systems where a checkout leaves something on a server, which isn't wanted for that.
+        """
+        return cls.checkout(url, folder)
 
     @abstractmethod
     def resolve(self, name: str) -> str:

@@ -1,14 +1,18 @@
 """Our version-control systems keep what every one of them promises."""
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from sumatra.errors import VersionControlError
 from sumatra.testing.workingcopies import STRANGE_NAMES, System, WorkingCopyContract
 from sumatra.versioncontrol._git import GitWorkingCopy
 from sumatra.versioncontrol._mercurial import MercurialWorkingCopy
+from sumatra.versioncontrol._perforce import PerforceWorkingCopy
 
 
 class Git(System):
@@ -90,3 +94,63 @@ class TestMercurial(WorkingCopyContract):
     @pytest.fixture
     def system(self) -> System:
         return Mercurial()
+
+
+STAND_IN = Path(__file__).parent.parent / "programs" / "perforce" / "p4"
+
+
+class Perforce(System):
+    """With a stand-in for p4 and its server: see ``test/programs/perforce/p4`` for what that is, and isn't."""
+
+    backend = PerforceWorkingCopy
+    marker = ".p4config"
+    strange_names = tuple(name for name in STRANGE_NAMES if "\n" not in name)
+    bundles = False
+    is_distributed = False
+
+    def make(self, folder: Path) -> None:
+        depot = folder.parent / ".p4-stand-in"
+        if not depot.exists():
+            (depot / "content").mkdir(parents=True)
+            (depot / "state.json").write_text(json.dumps({"changes": {}, "clients": {}, "labels": {}, "step": 7}))
+        (folder / ".p4config").write_text(f"P4PORT=localhost:1666\nP4CLIENT={folder.name}\nP4USER=ada\n")
+        self.p4(folder, "client", "-i", form=(
+            f"Client: {folder.name}\n\nRoot: {folder.name}\n\nOptions: allwrite\n\n"
+            f"View:\n\t//depot/model/... //{folder.name}/...\n"
+        ))
+
+    def commit(self, folder: Path) -> None:
+        self.p4(folder, "reconcile")
+        self.p4(folder, "submit", "-d", "more")
+
+    def add(self, folder: Path, path: str) -> None:
+        self.p4(folder, "add", path)
+
+    def ignore(self, folder: Path, pattern: str) -> None:
+        (folder / ".p4ignore").write_text(pattern + "\n")
+
+    def tag(self, folder: Path, name: str) -> bool:
+        self.p4(folder, "tag", "-l", name)
+        return True
+
+    def address(self, folder: Path) -> str:
+        return "p4://localhost:1666/depot/model"
+
+    def p4(self, folder: Path, *words: str, form: str = "") -> None:
+        environment = {**os.environ, "P4CONFIG": ".p4config"}
+        subprocess.run([STAND_IN, *words], cwd=folder, env=environment, input=form.encode(), check=True, timeout=60)
+
+
+class TestPerforce(WorkingCopyContract):
+
+    @pytest.fixture
+    def system(self, monkeypatch: pytest.MonkeyPatch) -> System:
+        monkeypatch.setenv("PATH", str(STAND_IN.parent), prepend=os.pathsep)
+        return Perforce()
+
+    def test_a_copy_that_was_moved_is_read_where_it_is(self, system: System, folder: Path, tmp_path: Path) -> None:
+        """It can't be: the server knows where the workspace is.  It isn't taken for another, and that is said."""
+        shutil.move(folder, tmp_path / "moved")
+        with pytest.raises(VersionControlError) as caught:
+            system.backend.create(str(tmp_path / "moved"))
+        assert str(folder) in caught.value.message

@@ -21,11 +21,12 @@ __all__ = [
 BACKENDS = {
     "git": Backend("._git", "Git, through its own program"),
     "mercurial": Backend("._mercurial", "Mercurial, through its own program", "hg"),
+    "bazaar": Backend("._bazaar", "Bazaar, through breezy", "bazaar"),
     "perforce": Backend("._perforce", "Perforce (Helix Core), through its own program p4"),
 }
 
 #: What lies in the top folder of a working copy, and whose it is.
-MARKERS = {".git": "git", ".hg": "mercurial", ".p4config": "perforce"}
+MARKERS = {".git": "git", ".hg": "mercurial", ".bzr": "bazaar", ".p4config": "perforce"}
 
 
 def find(folder: str) -> WorkingCopy | None:

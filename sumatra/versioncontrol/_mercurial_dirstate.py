@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sumatra.errors import VersionControlError
+from sumatra.versioncontrol._text import mode_of_bits
 from sumatra.versioncontrol.base import ChangedFile
 
 __all__ = ["Parents", "read_certain", "read_parents"]
@@ -122,18 +123,12 @@ def _compared(path: bytes, entry: _Entry, facts: os.stat_result | None) -> Chang
     if not (stat.S_ISREG(bits) or stat.S_ISLNK(bits)) or state not in b"nar":
         return _UNCERTAIN
     if state != b"n":  # "r" is what hg forget leaves, and the file is still there
-        return ChangedFile(os.fsdecode(path), "added" if state == b"a" else "modified", _mode(bits))
+        return ChangedFile(os.fsdecode(path), "added" if state == b"a" else "modified", mode_of_bits(bits))
     if size < 0 or time < 0 or stat.S_IFMT(bits) != stat.S_IFMT(mode) or (bits ^ mode) & 0o100:
         return _UNCERTAIN
     if size != facts.st_size & 0x7FFFFFFF:
-        return ChangedFile(os.fsdecode(path), "modified", _mode(bits))
+        return ChangedFile(os.fsdecode(path), "modified", mode_of_bits(bits))
     return None if time == facts.st_mtime_ns // 1_000_000_000 & 0x7FFFFFFF else _UNCERTAIN
-
-
-def _mode(bits: int) -> str:
-    if stat.S_ISLNK(bits):
-        return "120000"
-    return "100755" if bits & stat.S_IXUSR else "100644"
 
 
 def _changed_of_all(root: bytes, entries: dict[bytes, _Entry]) -> list[ChangedFile] | None:
@@ -172,7 +167,7 @@ def _changed_of_all(root: bytes, entries: dict[bytes, _Entry]) -> list[ChangedFi
                     if is_folder:
                         waiting.append(path)
                     else:
-                        mode = _mode(item.stat(follow_symlinks=False).st_mode)
+                        mode = mode_of_bits(item.stat(follow_symlinks=False).st_mode)
                         changed.append(ChangedFile(os.fsdecode(path), "untracked", mode))
     for path, entry in entries.items():
         change = _compared(path, entry, None)

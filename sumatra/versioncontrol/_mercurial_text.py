@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 from sumatra.errors import VersionControlError
-from sumatra.versioncontrol._text import printable
+from sumatra.versioncontrol._text import mode_of_bits, printable, small_file
 
 __all__ = ["Stream", "date_of", "is_unknown", "mode_of", "quoted", "requirements", "small_file"]
 
@@ -76,25 +76,10 @@ def requirements(folder: str) -> list[str]:
     return found.decode("utf-8", "replace").split()
 
 
-def small_file(path: str) -> bytes:
-    """Return the beginning of a regular file, or nothing if it can't be read."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would keep us waiting
-            return b""
-        with open(path, "rb") as file:
-            return file.read(1_000_000)
-    except OSError:
-        return b""
-
-
 def mode_of(path: str) -> str | None:
     """Return the mode of a file or link as git would write it, or None."""
     try:
         bits = os.lstat(path).st_mode
     except OSError:
         return None
-    if stat.S_ISLNK(bits):
-        return "120000"
-    if stat.S_ISREG(bits):
-        return "100755" if bits & stat.S_IXUSR else "100644"
-    return None
+    return mode_of_bits(bits) if stat.S_ISLNK(bits) or stat.S_ISREG(bits) else None

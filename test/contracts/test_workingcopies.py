@@ -10,6 +10,7 @@ import pytest
 
 from sumatra.errors import VersionControlError
 from sumatra.testing.workingcopies import STRANGE_NAMES, System, WorkingCopyContract
+from sumatra.versioncontrol._bazaar import BazaarWorkingCopy
 from sumatra.versioncontrol._git import GitWorkingCopy
 from sumatra.versioncontrol._mercurial import MercurialWorkingCopy
 from sumatra.versioncontrol._perforce import PerforceWorkingCopy
@@ -154,3 +155,47 @@ class TestPerforce(WorkingCopyContract):
         with pytest.raises(VersionControlError) as caught:
             system.backend.create(str(tmp_path / "moved"))
         assert str(folder) in caught.value.message
+
+
+class Bazaar(System):
+    backend = BazaarWorkingCopy
+    marker = ".bzr"
+    previous = "last:2"
+    strange_names = tuple(name for name in STRANGE_NAMES if "\n" not in name and "\udce9" not in name)
+
+    def make(self, folder: Path) -> None:
+        self.brz(folder, "init")
+
+    def commit(self, folder: Path) -> None:
+        try:
+            self.brz(folder, "add")
+        except subprocess.CalledProcessError:  # it stumbles over a file where a folder was
+            self.brz(folder, "remove")
+            self.brz(folder, "add")
+        self.brz(folder, "commit", "--message", "more")
+
+    def add(self, folder: Path, path: str) -> None:
+        self.brz(folder, "add", "--no-recurse", "--", path)
+
+    def ignore(self, folder: Path, pattern: str) -> None:
+        (folder / ".bzrignore").write_text(pattern + "\n")
+
+    def tag(self, folder: Path, name: str) -> bool:
+        self.brz(folder, "tag", name)
+        return True
+
+    def publish(self, folder: Path, elsewhere: Path) -> None:
+        self.brz(folder, "push", "--remember", str(elsewhere))
+
+    def brz(self, folder: Path, *words: str) -> None:
+        environment = {**os.environ, "BRZ_EMAIL": self.author, "BRZ_LOG": os.devnull}
+        command = ["brz", "--no-plugins", words[0], "--quiet", *words[1:]]
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.needs("brz")
+class TestBazaar(WorkingCopyContract):
+
+    @pytest.fixture
+    def system(self) -> System:
+        return Bazaar()

@@ -1,0 +1,339 @@
+"""What Bazaar's own note of the working tree says, read without its program.
+
+Breezy takes a tenth of a second or more to load; every run would pay that.  The *dirstate* of a working tree has the
+current version, and for each file what it was at that version (a digest) and when it was last looked at.  Where the
+time stamp isn't the noted one, the file's content is compared with the digest, so this answers all there is to know.
+The format is described in breezy's ``dirstate.py``.
+"""
+
+import os
+import stat
+import struct
+import zlib
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from sumatra.errors import VersionControlError
+from sumatra.versioncontrol._text import mode_of_bits
+from sumatra.versioncontrol.base import ChangedFile, is_ours
+
+__all__ = ["Entry", "State", "changed_files", "read_parents", "read_state"]
+
+_FORMAT = b"#bazaar dirstate flat format 3"
+_ENDINGS = (b"Bazaar Working Tree Format 4 (bzr 0.15)", b"Bazaar Working Tree Format 5 (bzr 1.11)",
+            b"Bazaar Working Tree Format 6 (bzr 1.14)")
+_LONGEST = 1 << 30  # bytes
+_PIECE = 1 << 20  # bytes
+_ATTEMPTS = 5
+_UNKNOWN = b"x" * 32  #: stands for a file that wasn't looked at yet
+_KINDS = frozenset((b"f", b"l"))
+_ODD = frozenset((b"", b".", b".."))
+
+
+class Entry(NamedTuple):
+    """A file or link, as a version or the last look has it."""
+
+    kind: bytes  #: ``f`` or ``l``
+    fingerprint: bytes  #: SHA-1 of the content in hexadecimal digits, or where the link points to; may be empty
+    size: bytes
+    executable: bytes  #: ``y`` or ``n``
+    packed: bytes  #: size, times and number of the file when it was last looked at
+
+
+class State(NamedTuple):
+    """The whole of a dirstate; paths are relative to the root."""
+
+    parents: tuple[str, ...]  #: versions: the current one, and those that are being merged into it
+    current: dict[bytes, Entry]  #: what is under version control
+    basis: dict[bytes, Entry]  #: what the current version has
+    folders: set[bytes]  #: folders under version control
+    nested: dict[bytes, str]  #: trees in the tree, with the version that they should be at
+
+
+def read_parents(root: str) -> tuple[str, ...]:
+    """Return the versions that the working tree *root* is made of: none before the first commit."""
+    return _parents(_fields(root))[0]
+
+
+def read_state(root: str) -> State:
+    """Return what the dirstate of the working tree *root* says; it is read again if somebody is writing it."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _state(_fields(root), root)
+        except VersionControlError:
+            continue
+    return _state(_fields(root), root)
+
+
+def _fields(root: str) -> list[bytes]:
+    """Return all fields that follow the header."""
+    folder = os.path.join(root, ".bzr", "checkout")
+    try:
+        with open(os.path.join(folder, "format"), "rb", opener=_open_file) as file:
+            ending = file.read(200).split(b"\n")[0]
+        if ending not in _ENDINGS:
+            raise VersionControlError(
+                f"the working tree {root} has a format that only very old versions of Bazaar write", "brz upgrade"
+            )
+        with open(os.path.join(folder, "dirstate"), "rb", opener=_open_file) as file:
+            content = file.read(_LONGEST)
+    except OSError as error:
+        raise VersionControlError(f"the .bzr of {root} can't be read: {error.strerror}") from error
+    try:
+        kind, checksum, _, body = content.split(b"\n", 3)
+        sound = kind == _FORMAT and int(checksum.removeprefix(b"crc32: ")) & 0xFFFFFFFF == zlib.crc32(body)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise _damaged(root)
+    return body.split(b"\0")
+
+
+def _open_file(path: str, flags: int) -> int:
+    """Open a regular file; a pipe in its place would keep us waiting."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "it isn't a file")
+    return descriptor
+
+
+def _damaged(root: str) -> VersionControlError:
+    return VersionControlError(f"the dirstate in the .bzr of {root} is damaged", "brz repair-workingtree")
+
+
+def _parents(fields: list[bytes]) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+    """Return the parents, those of them that aren't in the repository, and the place of the first row."""
+    count = int(fields[0])
+    ghosts = int(fields[count + 2])
+    found = [field.decode("utf-8", "replace") for field in fields[1:count + 1]]
+    absent = [field.decode("utf-8", "replace") for field in fields[count + 3:count + 3 + ghosts]]
+    return tuple(found), tuple(absent), count + ghosts + 4
+
+
+def _state(fields: list[bytes], root: str) -> State:
+    try:
+        parents, ghosts, start = _parents(fields)
+        trees = 1 + sum(parent not in ghosts for parent in parents)
+        width = 4 + 5 * trees
+        rows = fields[start:-1]
+        if len(rows) % width:
+            raise _damaged(root)
+    except (ValueError, IndexError):
+        raise _damaged(root) from None
+    if parents and parents[0] in ghosts:
+        raise VersionControlError(f"the current version of {root} isn't in its repository", "brz reconcile")
+    folders = rows[0::width]
+    names = rows[1::width]
+    paths = [folder + b"/" + name if folder else name for folder, name in zip(folders, names, strict=True)]
+    kinds = rows[3::width]
+    _judge(folders, names, root)
+    current = {
+        path: Entry._make(entry) for path, *entry in zip(paths, *_columns(rows, width, 3), strict=True)
+        if entry[0] in _KINDS
+    }
+    basis = {
+        path: Entry._make(entry) for path, *entry in zip(paths, *_columns(rows, width, 8), strict=True)
+        if entry[0] in _KINDS
+    } if parents else {}
+    return State(
+        parents, current, basis, {path for path, kind in zip(paths, kinds, strict=True) if kind == b"d"},
+        {path: version.decode("utf-8", "replace")
+         for path, kind, version in zip(paths, kinds, rows[4::width], strict=True) if kind == b"t"},
+    )
+
+
+def _columns(rows: list[bytes], width: int, first: int) -> Iterator[list[bytes]]:
+    """Yield the five fields that each row has of one tree, each as a list."""
+    return (rows[first + number::width] for number in range(5))
+
+
+def _judge(folders: list[bytes], names: list[bytes], root: str) -> None:
+    """Raise `VersionControlError` where a path could lead out of the root."""
+    parts = {part for folder in set(folders) for part in folder.split(b"/")} - {b""}
+    inside = all(not folder.startswith(b"/") and b"//" not in folder for folder in set(folders))
+    odd = _ODD.intersection(parts) or {b".", b".."}.intersection(names) or b".bzr" in parts
+    if odd or not inside or any(b"/" in name for name in names):
+        raise VersionControlError(f"the dirstate in the .bzr of {root} has names that lead out of it")
+
+
+# What has changed
+
+#: Tells which of the given paths are to be ignored.
+Ignored = Callable[[Sequence[bytes]], Sequence[bool]]
+
+
+def changed_files(
+    root: str, state: State, *, untracked: bool, ignored: Ignored, most: int, notes: list[str],
+    markers: frozenset[bytes] = frozenset(),
+) -> list[ChangedFile]:
+    """Return what isn't as the current version has it, below *root*.
+
+    Untracked folders with one of *markers* in them are not entered; *notes* gets a sentence for what wasn't looked at.
+    """
+    walk = _Walk(root, state, ignored, most, markers)
+    found = walk.changes(untracked)
+    notes += walk.notes
+    return found
+
+
+class _Walk:
+    """One look at all files below a root, folder by folder, without following links."""
+
+    def __init__(self, root: str, state: State, ignored: Ignored, most: int, markers: frozenset[bytes]) -> None:
+        self._root = os.fsencode(root)
+        self._state = state
+        self._ignored = ignored
+        self._most = most
+        self._markers = markers
+        self._noted = _noted(state.current)
+        self._known = {*state.current, *state.basis}
+        self._above = _above(self._known) | state.folders
+        self.notes: list[str] = []
+
+    def changes(self, untracked: bool) -> list[ChangedFile]:
+        changed: list[ChangedFile] = []
+        seen: set[bytes] = set()
+        level: list[bytes] = [b""]
+        count = 0
+        while level:
+            below: list[bytes] = []
+            new: list[tuple[bytes, str | None]] = []
+            for here in level:
+                self._look_into(here, changed, seen, below, new if untracked else None)
+            kept = self._ignored([path for path, _ in new]) if new else ()
+            for (path, mode), is_ignored in zip(new, kept, strict=True):
+                if is_ignored:
+                    continue
+                if mode is None:
+                    below.append(path)
+                    continue
+                count += 1
+                if count <= self._most:
+                    changed.append(ChangedFile(os.fsdecode(path), "untracked", mode))
+            level = below
+        if count > self._most:
+            self.notes.append(
+                f"untracked files beyond {self._most:,} weren't looked at; name folders of data in .bzrignore"
+            )
+        changed += [ChangedFile(os.fsdecode(path), "deleted") for path in self._state.basis.keys() - seen]
+        return changed
+
+    def _look_into(
+        self, here: bytes, changed: list[ChangedFile], seen: set[bytes], below: list[bytes],
+        new: list[tuple[bytes, str | None]] | None,
+    ) -> None:
+        from sumatra.versioncontrol._text import printable
+
+        prefix = here + b"/" if here else b""
+        try:
+            with os.scandir(os.path.join(self._root, here)) as found:
+                items = list(found)
+        except OSError as error:
+            self.notes.append(f"the folder {printable(os.fsdecode(here)) or '.'} can't be read: {error.strerror}")
+            seen.update(path for path in self._state.basis if path.startswith(prefix))
+            return
+        if here and here not in self._above and not self._markers.isdisjoint(item.name for item in items):
+            self.notes.append(f"{printable(os.fsdecode(here))} is a repository of its own, and isn't looked into")
+            return
+        known, above, nested = self._known, self._above, self._state.nested
+        for item in items:
+            path = prefix + item.name
+            if path in known:
+                facts = item.stat(follow_symlinks=False)
+                if stat.S_ISDIR(facts.st_mode):  # its files are another thing
+                    below.append(path) if path in above else self._add_new(path, None, new)
+                    continue
+                if not (stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode)):
+                    continue
+                seen.add(path)
+                if self._noted.get(path) == (facts[6], facts[8], facts[9], facts[2], facts[1], facts[0]):
+                    change = self._as_noted(path, facts)
+                else:
+                    change = self._compared(path, facts)
+                if change:
+                    changed.append(change)
+            elif path == b".bzr" or path in nested:
+                continue
+            elif item.is_dir(follow_symlinks=False):
+                if path in above:
+                    below.append(path)
+                elif item.name != b".smt":  # Sumatra's own folder
+                    self._add_new(path, None, new)
+            elif item.is_symlink() or item.is_file(follow_symlinks=False):
+                mode = mode_of_bits(item.stat(follow_symlinks=False).st_mode)
+                if path in self._state.folders:  # a folder of this name is under version control
+                    changed.append(ChangedFile(os.fsdecode(path), "added", mode))
+                elif not is_ours(os.fsdecode(path)):
+                    self._add_new(path, mode, new)
+
+    @staticmethod
+    def _add_new(path: bytes, mode: str | None, new: list[tuple[bytes, str | None]] | None) -> None:
+        if new is not None:
+            new.append((path, mode))
+
+    def _as_noted(self, path: bytes, facts: os.stat_result) -> ChangedFile | None:
+        """Return how a file that is as it was when it was last looked at has changed."""
+        entry, basis = self._state.current[path], self._state.basis.get(path)
+        if basis is not None and entry.kind == basis.kind == b"f" and entry.fingerprint == basis.fingerprint:
+            executable = b"y" if facts.st_mode & stat.S_IXUSR else b"n"
+            if executable == basis.executable:
+                return None
+        return self._compared(path, facts)
+
+    def _compared(self, path: bytes, facts: os.stat_result) -> ChangedFile | None:
+        """Return how a file has changed, after a look at its content if need be."""
+        basis = self._state.basis.get(path)
+        mode = mode_of_bits(facts.st_mode)
+        if basis is None:
+            return ChangedFile(os.fsdecode(path), "added", mode)
+        changed = ChangedFile(os.fsdecode(path), "modified", mode)
+        if path not in self._state.current or mode != _mode(basis):
+            return changed  # brz remove --keep: it isn't under version control any more, and still there
+        full = os.path.join(self._root, path)
+        try:
+            if basis.kind == b"l":
+                return None if os.readlink(full) == basis.fingerprint else changed
+            same = facts.st_size == int(basis.size) and _sha1(full) == basis.fingerprint
+        except (OSError, ValueError):
+            return changed
+        return None if same else changed
+
+
+def _mode(entry: Entry) -> str:
+    if entry.kind == b"l":
+        return "120000"
+    return "100755" if entry.executable == b"y" else "100644"
+
+
+def _above(paths: set[bytes]) -> set[bytes]:
+    """Return all folders that *paths* lie in."""
+    found = {path.rpartition(b"/")[0] for path in paths}
+    for folder in list(found):
+        while folder and (folder := folder.rpartition(b"/")[0]) not in found:
+            found.add(folder)
+    return found
+
+
+def _noted(entries: dict[bytes, Entry]) -> dict[bytes, tuple[int, ...]]:
+    """Return size, times, device, number and mode of the files that were looked at, as ``stat`` tells them."""
+    noted = [(path, entry.packed) for path, entry in entries.items()
+             if len(entry.packed) == len(_UNKNOWN) and entry.packed != _UNKNOWN]
+    try:
+        packed = a2b_base64(b"".join(packed for _, packed in noted))
+        return dict(zip((path for path, _ in noted), struct.iter_unpack(">6L", packed), strict=True))
+    except (Base64Error, struct.error, ValueError):
+        return {}
+
+
+def _sha1(path: bytes) -> bytes:
+    """Return the digest of a file as Bazaar notes it."""
+    import hashlib
+
+    digest = hashlib.sha1(usedforsecurity=False)
+    with open(path, "rb", buffering=0) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest().encode()

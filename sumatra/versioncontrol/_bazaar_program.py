@@ -1,0 +1,235 @@
+"""Breezy in a process of its own, kept from obeying a repository.
+
+Breezy is a package of Python, and takes its time to load; it loads plug-ins, and heeds configuration.  So it works in
+a process apart, without either (see ``_bazaar_worker``), which answers all the questions of a command and ends when it
+hasn't been asked for a while.
+"""
+
+import importlib.util
+import json
+import os
+import select
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from sumatra import process
+from sumatra.errors import VersionControlError
+from sumatra.versioncontrol import _bazaar_config
+from sumatra.versioncontrol._text import printable, small_file
+from sumatra.versioncontrol._urls import scrub_text
+
+__all__ = ["Breezy", "BreezyError", "find_breezy"]
+
+_WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_bazaar_worker.py")
+_HELLO = "guarded by sumatra"
+_IDLE = 2.0  # seconds
+_PATIENCE = 600.0  # seconds for one answer
+_PIECE = 1 << 18  # bytes
+_NOWHERE = "/nonexistent"
+_LONGEST_RESULT = 1 << 30  # bytes
+#: Variables that tell Python or breezy what to load, whom to ask, or where to write.
+_OURS = ("BRZ", "BZR", "PYTHON", "SMT_BRZ", "APPORT")
+
+
+class BreezyError(VersionControlError):
+    """What breezy complains of; *kind* is the name of its error."""
+
+    kind = ""
+
+
+class Installed(NamedTuple):
+    """A Python that has breezy."""
+
+    python: str
+    folder: str  #: where breezy is, if that Python might not look there; or empty
+
+
+def find_breezy() -> Installed:
+    """Return the Python that has breezy, ours or that of the program brz, or raise `VersionControlError`."""
+    if os.path.isabs(sys.executable or "") and os.access(sys.executable, os.X_OK):
+        try:
+            found = importlib.util.find_spec("breezy")
+        except (ImportError, ValueError):
+            found = None
+        if found and found.origin:
+            return Installed(sys.executable, os.path.dirname(os.path.dirname(os.path.abspath(found.origin))))
+    program = process.find_program("brz")
+    if program:
+        first = small_file(os.path.realpath(program)).split(b"\n")[0]
+        words = os.fsdecode(first.removeprefix(b"#!")).split() if first.startswith(b"#!") else []
+        python = words[0] if words and os.path.basename(words[0]) != "env" else ""
+        if "python" in os.path.basename(python) and process.find_program(python) and os.path.isabs(python):
+            return Installed(python, "")
+    raise VersionControlError(
+        "breezy, which reads Bazaar branches, isn't installed", "pip install 'sumatra[bazaar]', or apt install brz"
+    )
+
+
+class Breezy:
+    """Breezy, asked by name of a deed and what belongs to it.
+
+    *writes* are files and folders that it may write to, besides the folder *temporary*.
+    """
+
+    def __init__(
+        self, about: str, *, writes: Sequence[str] = (), temporary: str = "", allows: Sequence[str] = ()
+    ) -> None:
+        self._about = about
+        self._writes = [*writes, temporary] if temporary else writes
+        self._temporary = {"TMPDIR": temporary} if temporary else {}
+        self._allows = allows
+        self._worker: _Worker | None = None
+        self._lock = threading.RLock()
+        self._alarm: threading.Timer | None = None
+
+    def ask(self, deed: str, **question: Any) -> Any:
+        """Return the answer to a question that has a short one, or raise `BreezyError`."""
+        answer = self._conversation(deed, question)
+        while True:
+            try:
+                next(answer)
+            except StopIteration as end:
+                return end.value
+
+    def contents(self, deed: str, **question: Any) -> Iterator[Iterator[bytes]]:
+        """Yield the contents of which an answer consists, each in pieces; one has to be read before the next."""
+        answer: Iterator[Iterator[bytes]] = self._conversation(deed, question)
+        return answer
+
+    def stop(self) -> None:
+        """End the process; it is started again when it is needed."""
+        with self._lock:
+            if self._alarm:
+                self._alarm.cancel()
+                self._alarm = None
+            if self._worker:
+                self._worker.stop()
+                self._worker = None
+
+    def _conversation(self, deed: str, question: Mapping[str, Any]) -> Any:
+        with self._lock:
+            if self._alarm:
+                self._alarm.cancel()
+                self._alarm = None
+            if self._worker is None:
+                self._worker = _Worker(find_breezy(), self._about, self._environment())
+            finished = False
+            try:
+                result = yield from self._worker.ask({"deed": deed, **question})
+                finished = True
+            except BreezyError:
+                finished = True
+                raise
+            finally:
+                if finished:
+                    self._alarm = threading.Timer(_IDLE, self.stop)
+                    self._alarm.daemon = True
+                    self._alarm.start()
+                else:
+                    self.stop()
+        return result
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+        authentication = os.path.join(_bazaar_config.users_folder(), "authentication.conf")
+        return {
+            **kept, **self._temporary, **dict.fromkeys(("BRZ_HOME", "BZR_HOME", "XDG_CONFIG_HOME"), _NOWHERE),
+            "BRZ_PLUGIN_PATH": "-user:-core:-site", "BRZ_LOG": os.devnull, "BRZ_EMAIL": "sumatra",
+            "LC_ALL": "C.UTF-8", "LANGUAGE": "",
+            "SMT_BRZ_WRITES": json.dumps(list(self._writes)), "SMT_BRZ_ALLOWS": " ".join(self._allows),
+            "SMT_BRZ_AUTHENTICATION": authentication if self._allows else "",
+        }
+
+
+class _Worker:
+    """One process that answers questions, one after the other."""
+
+    def __init__(self, installed: Installed, about: str, environment: Mapping[str, str]) -> None:
+        self._about = about
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the process
+        try:
+            self._child = subprocess.Popen(  # noqa: S603  a list of words, no shell
+                [installed.python, "-E", _WORKER, *([installed.folder] if installed.folder else [])], cwd=os.sep,
+                env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, bufsize=0,
+                close_fds=False,
+            )
+        except (OSError, ValueError) as error:
+            raise VersionControlError(f"breezy can't be asked about {printable(about)}: {error}") from error
+        try:
+            kind, size = self._header()
+            if kind != b"r" or json.loads(self._exactly(size)) != _HELLO:
+                raise self._died()
+        except BaseException as error:
+            self._child.kill()
+            self._child.wait()
+            self._said.seek(0)
+            lines = self._said.read(100_000).decode("utf-8", "replace").strip().splitlines()
+            self.stop()
+            if not isinstance(error, VersionControlError):
+                raise
+            raise VersionControlError(
+                f"breezy doesn't start: {printable(lines[-1]) if lines else 'it says nothing'}", "brz version"
+            ) from error
+
+    def ask(self, question: Mapping[str, Any]) -> Any:
+        """Yield the contents that come as an answer, each in pieces, and return the result."""
+        try:
+            self._child.stdin.write(json.dumps(question).encode("ascii") + b"\n")  # type: ignore[union-attr]
+            self._child.stdin.flush()  # type: ignore[union-attr]
+        except OSError as error:
+            raise self._died() from error
+        while True:
+            kind, size = self._header()
+            if kind == b"f":
+                pieces = self._pieces(size)
+                yield pieces
+                for _ in pieces:  # what the caller didn't want to have
+                    pass
+                continue
+            if kind not in b"re" or size > _LONGEST_RESULT:
+                raise self._died()
+            result = json.loads(self._exactly(size))
+            if kind == b"r":
+                return result
+            complaint = BreezyError(printable(scrub_text(result[1])), "brz check may say more")
+            complaint.kind = result[0]
+            raise complaint
+
+    def stop(self) -> None:
+        """End the process."""
+        self._child.kill()
+        for pipe in (self._child.stdin, self._child.stdout):
+            with suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
+        self._child.wait()
+        self._said.close()
+
+    def _header(self) -> tuple[bytes, int]:
+        kind, size = struct.unpack(">cQ", self._exactly(9))
+        return kind, size
+
+    def _exactly(self, size: int) -> bytes:
+        return b"".join(self._pieces(size))
+
+    def _pieces(self, size: int) -> Iterator[bytes]:
+        output = self._child.stdout
+        ready = select.poll()
+        ready.register(output, select.POLLIN)  # type: ignore[arg-type]  # it is a pipe
+        while size:
+            answered = ready.poll(_PATIENCE * 1000)
+            piece = os.read(output.fileno(), min(size, _PIECE)) if answered else b""  # type: ignore[union-attr]
+            if not piece:
+                raise self._died()
+            size -= len(piece)
+            yield piece
+
+    def _died(self) -> VersionControlError:
+        return VersionControlError(
+            f"breezy ended while it was asked about {printable(self._about)}", "brz check may say more"
+        )

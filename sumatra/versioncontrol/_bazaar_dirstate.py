@@ -12,7 +12,8 @@ import struct
 import zlib
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from sumatra.errors import VersionControlError
@@ -43,13 +44,22 @@ class Entry(NamedTuple):
 
 
 class State(NamedTuple):
-    """The whole of a dirstate; paths are relative to the root."""
+    """The whole of a dirstate; paths are relative to the root, and numbers are those of rows."""
 
     parents: tuple[str, ...]  #: versions: the current one, and those that are being merged into it
-    current: dict[bytes, Entry]  #: what is under version control
-    basis: dict[bytes, Entry]  #: what the current version has
+    current: dict[bytes, int]  #: files that are under version control
+    basis: dict[bytes, int]  #: files that the current version has
     folders: set[bytes]  #: folders under version control
+    above: set[bytes]  #: all folders that files lie in
     nested: dict[bytes, str]  #: trees in the tree, with the version that they should be at
+    certain: dict[bytes, tuple[int, ...]]  #: what ``stat`` says of files that are as the current version has them
+    rows: list[bytes]
+    width: int  #: of a row
+
+    def entry(self, row: int, of_basis: bool) -> Entry:
+        """Return what a row says of the current tree, or of the current version."""
+        start = row * self.width + (8 if of_basis else 3)
+        return Entry._make(self.rows[start:start + 5])
 
 
 def read_parents(root: str) -> tuple[str, ...]:
@@ -127,36 +137,65 @@ def _state(fields: list[bytes], root: str) -> State:
         raise VersionControlError(f"the current version of {root} isn't in its repository", "brz reconcile")
     folders = rows[0::width]
     names = rows[1::width]
+    above = _above(set(folders))
+    _judge(above, names, root)
     paths = [folder + b"/" + name if folder else name for folder, name in zip(folders, names, strict=True)]
     kinds = rows[3::width]
-    _judge(folders, names, root)
-    current = {
-        path: Entry._make(entry) for path, *entry in zip(paths, *_columns(rows, width, 3), strict=True)
-        if entry[0] in _KINDS
-    }
-    basis = {
-        path: Entry._make(entry) for path, *entry in zip(paths, *_columns(rows, width, 8), strict=True)
-        if entry[0] in _KINDS
-    } if parents else {}
+    before = rows[8::width] if parents else []
     return State(
-        parents, current, basis, {path for path, kind in zip(paths, kinds, strict=True) if kind == b"d"},
+        parents,
+        {path: row for row, (path, kind) in enumerate(zip(paths, kinds, strict=True)) if kind in _KINDS},
+        {path: row for row, (path, kind) in enumerate(zip(paths, before, strict=True)) if kind in _KINDS}
+        if parents else {},
+        {path for path, kind in zip(paths, kinds, strict=True) if kind == b"d"},
+        above,
         {path: version.decode("utf-8", "replace")
          for path, kind, version in zip(paths, kinds, rows[4::width], strict=True) if kind == b"t"},
+        _certain(paths, rows, width) if parents else {},
+        rows,
+        width,
     )
 
 
-def _columns(rows: list[bytes], width: int, first: int) -> Iterator[list[bytes]]:
-    """Yield the five fields that each row has of one tree, each as a list."""
-    return (rows[first + number::width] for number in range(5))
+def _certain(paths: list[bytes], rows: list[bytes], width: int) -> dict[bytes, tuple[int, ...]]:
+    """Return size, times, device, number and mode of files that had the current version's content at the last look."""
+    columns = (rows[number::width] for number in (3, 4, 6, 7, 8, 9, 11))
+    same = [
+        (path, executable, packed)
+        for path, kind, digest, executable, packed, kind_before, digest_before, executable_before
+        in zip(paths, *columns, strict=True)
+        if digest == digest_before and kind == kind_before == b"f" and executable == executable_before
+        and digest and packed != _UNKNOWN and len(packed) == len(_UNKNOWN)
+    ]
+    try:
+        looks = struct.iter_unpack(">6L", a2b_base64(b"".join([packed for _, _, packed in same])))
+        return {
+            path: look for (path, executable, _), look in zip(same, looks, strict=True)
+            if look[5] & 0o170100 == (0o100100 if executable == b"y" else 0o100000)
+        }
+    except (Base64Error, struct.error, ValueError):
+        return {}
 
 
-def _judge(folders: list[bytes], names: list[bytes], root: str) -> None:
+#: Takes from what ``stat`` returns what the dirstate has, in its order.
+_look = itemgetter(6, 8, 9, 2, 1, 0)
+
+
+def _judge(folders: set[bytes], names: list[bytes], root: str) -> None:
     """Raise `VersionControlError` where a path could lead out of the root."""
-    parts = {part for folder in set(folders) for part in folder.split(b"/")} - {b""}
-    inside = all(not folder.startswith(b"/") and b"//" not in folder for folder in set(folders))
+    parts = {part for folder in folders if folder for part in folder.split(b"/")}
     odd = _ODD.intersection(parts) or {b".", b".."}.intersection(names) or b".bzr" in parts
-    if odd or not inside or any(b"/" in name for name in names):
+    if odd or b"/" in b"\0".join(names):
         raise VersionControlError(f"the dirstate in the .bzr of {root} has names that lead out of it")
+
+
+def _above(folders: set[bytes]) -> set[bytes]:
+    """Return *folders* with all that they lie in."""
+    found = set(folders)
+    for folder in folders:
+        while folder and (folder := folder.rpartition(b"/")[0]) not in found:
+            found.add(folder)
+    return found
 
 
 # What has changed
@@ -188,9 +227,7 @@ class _Walk:
         self._ignored = ignored
         self._most = most
         self._markers = markers
-        self._noted = _noted(state.current)
-        self._known = {*state.current, *state.basis}
-        self._above = _above(self._known) | state.folders
+        self._unseen = dict(state.certain)
         self.notes: list[str] = []
 
     def changes(self, untracked: bool) -> list[ChangedFile]:
@@ -218,7 +255,10 @@ class _Walk:
             self.notes.append(
                 f"untracked files beyond {self._most:,} weren't looked at; name folders of data in .bzrignore"
             )
-        changed += [ChangedFile(os.fsdecode(path), "deleted") for path in self._state.basis.keys() - seen]
+        gone = self._state.basis.keys() - seen
+        if len(self._unseen) < len(self._state.certain):
+            gone -= self._state.certain.keys() - self._unseen.keys()
+        changed += [ChangedFile(os.fsdecode(path), "deleted") for path in gone]
         return changed
 
     def _look_into(
@@ -235,36 +275,35 @@ class _Walk:
             self.notes.append(f"the folder {printable(os.fsdecode(here)) or '.'} can't be read: {error.strerror}")
             seen.update(path for path in self._state.basis if path.startswith(prefix))
             return
-        if here and here not in self._above and not self._markers.isdisjoint(item.name for item in items):
+        state, unseen = self._state, self._unseen
+        if here and here not in state.above and not self._markers.isdisjoint(item.name for item in items):
             self.notes.append(f"{printable(os.fsdecode(here))} is a repository of its own, and isn't looked into")
             return
-        known, above, nested = self._known, self._above, self._state.nested
         for item in items:
             path = prefix + item.name
-            if path in known:
+            if path in unseen and _look(item.stat(follow_symlinks=False)) == unseen[path]:
+                del unseen[path]
+            elif path in state.current or path in state.basis:
                 facts = item.stat(follow_symlinks=False)
                 if stat.S_ISDIR(facts.st_mode):  # its files are another thing
-                    below.append(path) if path in above else self._add_new(path, None, new)
+                    below.append(path) if path in state.above else self._add_new(path, None, new)
                     continue
                 if not (stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode)):
                     continue
                 seen.add(path)
-                if self._noted.get(path) == (facts[6], facts[8], facts[9], facts[2], facts[1], facts[0]):
-                    change = self._as_noted(path, facts)
-                else:
-                    change = self._compared(path, facts)
+                change = self._compared(path, facts)
                 if change:
                     changed.append(change)
-            elif path == b".bzr" or path in nested:
+            elif path == b".bzr" or path in state.nested:
                 continue
             elif item.is_dir(follow_symlinks=False):
-                if path in above:
+                if path in state.above or path in state.folders:
                     below.append(path)
                 elif item.name != b".smt":  # Sumatra's own folder
                     self._add_new(path, None, new)
             elif item.is_symlink() or item.is_file(follow_symlinks=False):
                 mode = mode_of_bits(item.stat(follow_symlinks=False).st_mode)
-                if path in self._state.folders:  # a folder of this name is under version control
+                if path in state.folders:  # a folder of this name is under version control
                     changed.append(ChangedFile(os.fsdecode(path), "added", mode))
                 elif not is_ours(os.fsdecode(path)):
                     self._add_new(path, mode, new)
@@ -274,21 +313,13 @@ class _Walk:
         if new is not None:
             new.append((path, mode))
 
-    def _as_noted(self, path: bytes, facts: os.stat_result) -> ChangedFile | None:
-        """Return how a file that is as it was when it was last looked at has changed."""
-        entry, basis = self._state.current[path], self._state.basis.get(path)
-        if basis is not None and entry.kind == basis.kind == b"f" and entry.fingerprint == basis.fingerprint:
-            executable = b"y" if facts.st_mode & stat.S_IXUSR else b"n"
-            if executable == basis.executable:
-                return None
-        return self._compared(path, facts)
-
     def _compared(self, path: bytes, facts: os.stat_result) -> ChangedFile | None:
         """Return how a file has changed, after a look at its content if need be."""
-        basis = self._state.basis.get(path)
         mode = mode_of_bits(facts.st_mode)
-        if basis is None:
+        row = self._state.basis.get(path)
+        if row is None:
             return ChangedFile(os.fsdecode(path), "added", mode)
+        basis = self._state.entry(row, of_basis=True)
         changed = ChangedFile(os.fsdecode(path), "modified", mode)
         if path not in self._state.current or mode != _mode(basis):
             return changed  # brz remove --keep: it isn't under version control any more, and still there
@@ -306,26 +337,6 @@ def _mode(entry: Entry) -> str:
     if entry.kind == b"l":
         return "120000"
     return "100755" if entry.executable == b"y" else "100644"
-
-
-def _above(paths: set[bytes]) -> set[bytes]:
-    """Return all folders that *paths* lie in."""
-    found = {path.rpartition(b"/")[0] for path in paths}
-    for folder in list(found):
-        while folder and (folder := folder.rpartition(b"/")[0]) not in found:
-            found.add(folder)
-    return found
-
-
-def _noted(entries: dict[bytes, Entry]) -> dict[bytes, tuple[int, ...]]:
-    """Return size, times, device, number and mode of the files that were looked at, as ``stat`` tells them."""
-    noted = [(path, entry.packed) for path, entry in entries.items()
-             if len(entry.packed) == len(_UNKNOWN) and entry.packed != _UNKNOWN]
-    try:
-        packed = a2b_base64(b"".join(packed for _, packed in noted))
-        return dict(zip((path for path, _ in noted), struct.iter_unpack(">6L", packed), strict=True))
-    except (Base64Error, struct.error, ValueError):
-        return {}
 
 
 def _sha1(path: bytes) -> bytes:

@@ -14,7 +14,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sumatra.errors import VersionControlError
 from sumatra.versioncontrol._text import mode_of_bits
@@ -31,6 +31,9 @@ _ATTEMPTS = 5
 _UNKNOWN = b"x" * 32  #: stands for a file that wasn't looked at yet
 _KINDS = frozenset((b"f", b"l"))
 _ODD = frozenset((b"", b".", b".."))
+
+
+Found = TypeVar("Found")
 
 
 class Entry(NamedTuple):
@@ -64,17 +67,22 @@ class State(NamedTuple):
 
 def read_parents(root: str) -> tuple[str, ...]:
     """Return the versions that the working tree *root* is made of: none before the first commit."""
-    return _parents(_fields(root))[0]
+    return _read_whole(root, lambda fields: _parents(fields, root)[0])
 
 
 def read_state(root: str) -> State:
-    """Return what the dirstate of the working tree *root* says; it is read again if somebody is writing it."""
+    """Return what the dirstate of the working tree *root* says."""
+    return _read_whole(root, lambda fields: _state(fields, root))
+
+
+def _read_whole(root: str, take: Callable[[list[bytes]], Found]) -> Found:
+    """Return what *take* makes of the fields of the dirstate, which is read again if somebody is writing it."""
     for _ in range(_ATTEMPTS - 1):
         try:
-            return _state(_fields(root), root)
+            return take(_fields(root))
         except VersionControlError:
             continue
-    return _state(_fields(root), root)
+    return take(_fields(root))
 
 
 def _fields(root: str) -> list[bytes]:
@@ -114,25 +122,25 @@ def _damaged(root: str) -> VersionControlError:
     return VersionControlError(f"the dirstate in the .bzr of {root} is damaged", "brz repair-workingtree")
 
 
-def _parents(fields: list[bytes]) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+def _parents(fields: list[bytes], root: str) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     """Return the parents, those of them that aren't in the repository, and the place of the first row."""
-    count = int(fields[0])
-    ghosts = int(fields[count + 2])
+    try:
+        count = int(fields[0])
+        ghosts = int(fields[count + 2])
+    except (ValueError, IndexError):
+        raise _damaged(root) from None
     found = [field.decode("utf-8", "replace") for field in fields[1:count + 1]]
     absent = [field.decode("utf-8", "replace") for field in fields[count + 3:count + 3 + ghosts]]
     return tuple(found), tuple(absent), count + ghosts + 4
 
 
 def _state(fields: list[bytes], root: str) -> State:
-    try:
-        parents, ghosts, start = _parents(fields)
-        trees = 1 + sum(parent not in ghosts for parent in parents)
-        width = 4 + 5 * trees
-        rows = fields[start:-1]
-        if len(rows) % width:
-            raise _damaged(root)
-    except (ValueError, IndexError):
-        raise _damaged(root) from None
+    parents, ghosts, start = _parents(fields, root)
+    trees = 1 + sum(parent not in ghosts for parent in parents)
+    width = 4 + 5 * trees
+    rows = fields[start:-1]
+    if len(rows) % width:
+        raise _damaged(root)
     if parents and parents[0] in ghosts:
         raise VersionControlError(f"the current version of {root} isn't in its repository", "brz reconcile")
     folders = rows[0::width]

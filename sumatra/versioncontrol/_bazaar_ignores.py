@@ -14,7 +14,7 @@ __all__ = ["lines", "matcher"]
 #: What Bazaar writes into the user's file when there is none.
 _DEFAULTS = ("*.a", "*.o", "*.py[co]", "*.so", "*.sw[nop]", "*~", ".#*", "[#]*#", "__pycache__", "bzr-orphans")
 _MOST_WILDCARDS = 3
-_TOKENS = re.compile(r"\[([!^]?)([\w.#~]+)\]|(\*+)|(\?)|([\w ./~+@%=,#:;'\"<>&$(){}|^-])", re.ASCII)
+_TOKENS = re.compile(r"\[([!^]?)([\w.#~]+)\]|(\*+)|(\?)|([^*?\[\]\\])", re.ASCII)
 
 
 def lines(root: str, users: str) -> frozenset[str]:

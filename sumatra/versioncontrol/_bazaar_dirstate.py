@@ -128,7 +128,9 @@ def _parents(fields: list[bytes], root: str) -> tuple[tuple[str, ...], tuple[str
         count = int(fields[0])
         ghosts = int(fields[count + 2])
     except (ValueError, IndexError):
-        raise _damaged(root) from None
+        count = ghosts = -1
+    if count < 0 or ghosts < 0:
+        raise _damaged(root)
     found = [field.decode("utf-8", "replace") for field in fields[1:count + 1]]
     absent = [field.decode("utf-8", "replace") for field in fields[count + 3:count + 3 + ghosts]]
     return tuple(found), tuple(absent), count + ghosts + 4

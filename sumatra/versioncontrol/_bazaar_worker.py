@@ -85,26 +85,20 @@ def opened(root: str) -> Iterator[Any]:
 
 
 def version_of(branch: Any, name: str) -> bytes:
-    """Return the identifier of the version *name*: an identifier, revision number, tag, or the end of an identifier."""
-    if name.startswith("before:"):
-        child = version_of(branch, name.partition(":")[2])
-        parents = branch.repository.get_parent_map([child]).get(child, ())
-        if not parents or not branch.repository.has_revision(parents[0]) or parents[0] == b"null:":
-            raise UnknownVersionError
-        return bytes(parents[0])
-    kind, colon, rest = name.partition(":")
-    if colon and kind in ("revid", "tag", "revno", "last") and not (
-        kind != "tag" and branch.repository.has_revision(name.encode("utf-8"))
-    ):
-        finders: Sequence[Callable[[Any, str], bytes | None]] = (_BY_KIND[kind],)
-        name = rest
-    else:
-        finders = (_by_id, _by_number, _by_tag, _by_end)
-    for find in finders:
-        found = find(branch, name)
-        if found is not None and found != b"null:" and branch.repository.has_revision(found):
-            return found
-    raise UnknownVersionError
+    """Return the identifier of the version *name*: an identifier or its end, a revision number, or a tag."""
+    known = branch.repository
+    kind, _, rest = name.partition(":")
+    found = _by_id(branch, name)
+    if found is None and kind == "before":
+        parents = known.get_parent_map([child := version_of(branch, rest)]).get(child, ())
+        found = parents[0] if parents else None
+    elif found is None and kind in _BY_KIND:
+        found = _BY_KIND[kind](branch, rest)
+    for find in (_by_number, _by_tag, _by_end) if found is None else ():
+        found = found or find(branch, name)
+    if found is None or found == b"null:" or not known.has_revision(found):
+        raise UnknownVersionError
+    return bytes(found)
 
 
 def _by_id(branch: Any, name: str) -> bytes | None:

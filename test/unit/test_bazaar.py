@@ -360,7 +360,7 @@ def test_names_of_versions(folder: Path, brz: Brz) -> None:
                  "date:today", "null:", "current:", "revid:null:", f"1:{folder}", first[-11:], "before:" * 100 + "2",
                  f"revno:1:{folder}", "mainline:1", "annotate:main.py:1", "1.2.3", "9" * 30, first[:12]):
         with pytest.raises(VersionControlError):
-            print(name, copy.resolve(name))
+            copy.resolve(name)
 
 
 def test_a_branch_knows_where_it_came_from(folder: Path, brz: Brz, tmp_path: Path) -> None:
@@ -401,9 +401,6 @@ def test_a_bound_branch_follows_the_one_that_it_is_bound_to(folder: Path, brz: B
     brz("update", "-q", cwd=tmp_path / "bound")
     brz("commit", "-q", "-m", "there", cwd=tmp_path / "bound")
     assert copy.is_pushed() is True
-    brz("unbind", "-q", cwd=tmp_path / "bound")
-    assert copy.repository().upstream != str(folder) or "parent" in (
-        tmp_path / "bound" / ".bzr" / "branch" / "branch.conf").read_text()
 
 
 def test_a_lightweight_checkout_is_the_branch_that_it_is_of(folder: Path, brz: Brz, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sumatra.facts import fact, field
 __all__ = [
     "STATUSES", "STATUS_TAGS", "Change", "Checkout", "Choice", "DataKey", "Dependency", "Executable", "Finding",
     "Observation", "Parameters", "Platform", "Process", "Program", "Record", "Repository", "Resources", "Sample",
-    "Stream", "new_id",
+    "Stream", "brief_version", "new_id",
 ]
 
 #: The states that a run can be in; the last four are final.
@@ -363,6 +363,12 @@ class Record:
         import shlex
 
         return shlex.join(self.command)
+
+
+def brief_version(version: str | None) -> str:
+    """Return the 12 letters by which people tell *version* from others: of a Bazaar identifier, those are the last."""
+    version = version or ""
+    return version[-12:] if "-" in version else version[:12]
 
 
 def new_id() -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sumatra.formatting import View
-from sumatra.records import DataKey, Executable, Record
+from sumatra.records import DataKey, Executable, Record, brief_version
 
 __all__ = [
     "COLUMNS", "Table", "all_columns", "are_numbers", "cell_text", "digest_text", "duration_text", "executable_text",
@@ -171,7 +171,7 @@ _BRIEF: dict[str, Callable[[Record], str]] = {
 
 def version_text(record: Record) -> str:
     """Return the version of the code in at most 12 characters, with a ``*`` when it had uncommitted changes."""
-    return (record.version or "")[:12] + ("*" if _changed(record) else "")
+    return brief_version(record.version) + ("*" if _changed(record) else "")
 
 
 def _changed(record: Record) -> bool:

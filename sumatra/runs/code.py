@@ -6,7 +6,7 @@ import stat
 from sumatra.errors import UncommittedChanges, VersionControlError
 from sumatra.facts import fact, field
 from sumatra.files import ContentStore
-from sumatra.records import Change, Finding, Repository
+from sumatra.records import Change, Finding, Repository, brief_version
 from sumatra.versioncontrol import ChangedFile, Status, WorkingCopy, find
 
 __all__ = ["Code", "Limits", "keep", "look", "looks_secret", "reach"]
@@ -83,6 +83,8 @@ _REMEDIES = {
     ("git", "unpushed"): "git push",
     ("git", "no-remote"): "git remote add origin URL && git push -u origin HEAD",
     ("mercurial", "unpushed"): "hg push",
+    ("bazaar", "unpushed"): "brz push",
+    ("bazaar", "no-remote"): "brz push --remember URL",
 }
 
 
@@ -98,7 +100,8 @@ def reach(code: Code) -> tuple[Finding, ...]:
     if is_pushed is False:
         return (Finding(
             "unpushed",
-            f"the version {version[:12]} of the code hadn't been pushed anywhere, as far as its repository knew",
+            f"the version {brief_version(version)} of the code hadn't been pushed anywhere, "
+            "as far as its repository knew",
             _REMEDIES.get((repository.type, "unpushed"), ""),
         ),)
     # The address of a centralised system is that of its server.

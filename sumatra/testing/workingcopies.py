@@ -33,6 +33,7 @@ LEADING_OUT = (
     "../x", "/smt-leads-out", "a/../../x", "a/..", "..", ".", "a/./b", "a//b", "", "a/", "x\0y", ".git/config",
     ".GIT/hooks/x", "a/.git/config", ".g\u200cit/config", ".git /x", ".git./x", "git~1/x", "GIT~1/x",
     ".git::$INDEX_ALLOCATION/x", ".git\\hooks\\x", "..\\x", "a\\..\\..\\x", ".hg/hgrc", ".Hg/hgrc", "HG~1/hgrc",
+    ".bzr/branch/format", ".BZR/x",
 )
 
 

@@ -107,14 +107,20 @@ class BazaarWorkingCopy(WorkingCopy):
         inside = self._inside(path)
         if inside is None:
             raise VersionControlError(f"{printable(path)} lies outside of {self.root}")
-        full = self._current() if version is None else version
-        tree = self.tree(full, {})
-        found = [file for file in tree.files if file.path == inside]
+        name = f"revid:{self._current()}" if version is None else version
+        _judge(name)
+        try:
+            found = [
+                b"".join(pieces)
+                for pieces in self._breezy.contents("content", root=self.root, name=name, path=inside)
+            ]
+        except BreezyError as error:
+            raise self._trouble(error, name) from error
         if not found:
             raise VersionControlError(
-                f"there is no file {printable(inside)} in version {printable(full)} of {self.root}"
+                f"there is no file {printable(inside)} in version {printable(name)} of {self.root}"
             )
-        return b"".join(piece for pieces in self.contents(found) for piece in pieces)
+        return found[0]
 
     def contains(self, path: str) -> bool:
         """Tell whether *path* is a file that is under version control."""

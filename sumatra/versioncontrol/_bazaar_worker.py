@@ -205,6 +205,19 @@ def contents(root: str, keys: list[list[str]]) -> None:
                 send(b"f", found[key])
 
 
+def content(root: str, name: str, path: str) -> bool:
+    """Send what the file or link *path* of the version *name* holds, and tell whether there is one."""
+    with opened(root) as branch:
+        tree = branch.repository.revision_tree(version_of(branch, name))
+        with tree.lock_read():
+            kind = tree.kind(path) if tree.is_versioned(path) else None
+            if kind == "file":
+                send(b"f", tree.get_file_text(path))
+            elif kind == "symlink":
+                send(b"f", tree.get_symlink_target(path).encode("utf-8", "surrogateescape"))
+            return kind in ("file", "symlink")
+
+
 def ignored(patterns: list[str], paths: list[str]) -> list[bool]:
     """Tell which of *paths* Bazaar ignores because of *patterns*."""
     from breezy import globbing
@@ -359,7 +372,7 @@ def _tip(branch: Any) -> str | None:
 
 _DEEDS: dict[str, Callable[..., Any]] = {
     each.__name__: each
-    for each in (revision, tree, contents, ignored, patch, holds, bundle, sprout, unbundle, build)
+    for each in (revision, tree, content, contents, ignored, patch, holds, bundle, sprout, unbundle, build)
 }
 
 

@@ -1,10 +1,13 @@
 """Bazaar working trees in the states that people get them into."""
 
+import base64
+import http.server
 import os
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -572,3 +575,50 @@ def test_the_python_of_another_brz_is_used_where_ours_has_none(folder: Path, mon
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert _bazaar_program.find_breezy() == (python, "")
     assert BazaarWorkingCopy.create(str(folder)).revision().message == "second"
+
+
+@pytest.fixture
+def served(folder: Path) -> Iterator[str]:
+    """The address of the branch on a server that asks for a name and a password."""
+    expected = "Basic " + base64.b64encode(b"ada:hunter2").decode()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *words: object) -> None:
+            super().__init__(*words, directory=str(folder.parent))  # type: ignore[arg-type]
+
+        def send_head(self):  # type: ignore[no-untyped-def]
+            if self.headers.get("Authorization") == expected:
+                return super().send_head()
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="models"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/model"
+        server.shutdown()
+
+
+def test_a_branch_on_a_server_is_checked_out_with_the_users_own_password(
+    served: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(VersionControlError):
+        BazaarWorkingCopy.checkout(served, str(tmp_path / "made"))
+    home = tmp_path / "home" / "breezy"
+    home.mkdir(parents=True)
+    (home / "authentication.conf").write_text("[m]\nscheme=http\nhost=127.0.0.1\nuser=ada\npassword=hunter2\n")
+    (home / "authentication.conf").chmod(0o600)
+    monkeypatch.setenv("BRZ_HOME", str(home.parent))
+    copy = BazaarWorkingCopy.checkout(served, str(tmp_path / "made"))
+    assert copy.version() == BazaarWorkingCopy.create(str(folder)).version()
+    assert copy.repository().upstream == served + "/"
+    assert copy.is_pushed() is None
+    with_password = served.replace("http://", "http://ada:hunter2@")
+    monkeypatch.setenv("BRZ_HOME", str(tmp_path / "nothing"))
+    copy = BazaarWorkingCopy.checkout(with_password, str(tmp_path / "made too"))
+    assert "hunter2" not in str(copy.repository())

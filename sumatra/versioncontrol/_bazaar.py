@@ -45,6 +45,7 @@ class BazaarWorkingCopy(WorkingCopy):
     def __init__(self, root: str) -> None:
         super().__init__(root)
         self._breezy = Breezy(root)
+        self._known: tuple[tuple[int, ...], tuple[str, ...]] = ((), ())
 
     @classmethod
     def create(cls, root: str) -> Self:
@@ -77,7 +78,9 @@ class BazaarWorkingCopy(WorkingCopy):
 
     def status(self, *, untracked: bool = True) -> Status:
         """Return version, branch and changed files; nothing is written."""
+        look = _bazaar_dirstate.look_at(self.root)
         state = _bazaar_dirstate.read_state(self.root)
+        self._known = (look, state.parents)
         notes = list(self._doubts(state))
         changed = _bazaar_dirstate.changed_files(
             self.root, state, untracked=untracked, ignored=self._ignored, most=MOST_UNTRACKED, notes=notes,
@@ -87,11 +90,11 @@ class BazaarWorkingCopy(WorkingCopy):
 
     def has_changed(self) -> bool:
         """Tell whether tracked files differ from the current version, or a merge isn't committed."""
-        return len(_bazaar_dirstate.read_parents(self.root)) > 1 or super().has_changed()
+        return len(self._parents()) > 1 or super().has_changed()
 
     def version(self) -> str | None:
         """Return the current version, or None before the first commit."""
-        return _first(_bazaar_dirstate.read_parents(self.root))
+        return _first(self._parents())
 
     def diff(self) -> str:
         """Return the changes of tracked files as a patch.  It leaves out large files, and is cut after 16 MB."""
@@ -228,6 +231,13 @@ class BazaarWorkingCopy(WorkingCopy):
         return cls.create(_bazaar_making.restore(bundle, version, folder))
 
     # How it is done
+
+    def _parents(self) -> tuple[str, ...]:
+        """Return the versions that the tree is made of; it isn't read again while its dirstate is the same file."""
+        look = _bazaar_dirstate.look_at(self.root)
+        if look != self._known[0] or not look:
+            self._known = (look, _bazaar_dirstate.read_parents(self.root))
+        return self._known[1]
 
     def _doubts(self, state: State) -> Iterator[str]:
         """Yield a sentence for each thing that could not be looked at, or not well."""

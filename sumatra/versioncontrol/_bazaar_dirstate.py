@@ -13,6 +13,7 @@ import zlib
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable, Sequence
+from itertools import compress, count
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
@@ -20,7 +21,7 @@ from sumatra.errors import VersionControlError
 from sumatra.versioncontrol._text import mode_of_bits
 from sumatra.versioncontrol.base import ChangedFile, is_ours
 
-__all__ = ["Entry", "State", "changed_files", "read_parents", "read_state"]
+__all__ = ["Entry", "State", "changed_files", "look_at", "read_parents", "read_state"]
 
 _FORMAT = b"#bazaar dirstate flat format 3"
 _ENDINGS = (b"Bazaar Working Tree Format 4 (bzr 0.15)", b"Bazaar Working Tree Format 5 (bzr 1.11)",
@@ -63,6 +64,15 @@ class State(NamedTuple):
         """Return what a row says of the current tree, or of the current version."""
         start = row * self.width + (8 if of_basis else 3)
         return Entry._make(self.rows[start:start + 5])
+
+
+def look_at(root: str) -> tuple[int, ...]:
+    """Return what changes whenever the dirstate of the working tree *root* is written, or nothing."""
+    try:
+        facts = os.stat(os.path.join(root, ".bzr", "checkout", "dirstate"))
+    except OSError:
+        return ()
+    return (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
 
 
 def read_parents(root: str) -> tuple[str, ...]:
@@ -125,15 +135,15 @@ def _damaged(root: str) -> VersionControlError:
 def _parents(fields: list[bytes], root: str) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     """Return the parents, those of them that aren't in the repository, and the place of the first row."""
     try:
-        count = int(fields[0])
-        ghosts = int(fields[count + 2])
+        many = int(fields[0])
+        ghosts = int(fields[many + 2])
     except (ValueError, IndexError):
-        count = ghosts = -1
-    if count < 0 or ghosts < 0:
+        many = ghosts = -1
+    if many < 0 or ghosts < 0:
         raise _damaged(root)
-    found = [field.decode("utf-8", "replace") for field in fields[1:count + 1]]
-    absent = [field.decode("utf-8", "replace") for field in fields[count + 3:count + 3 + ghosts]]
-    return tuple(found), tuple(absent), count + ghosts + 4
+    found = [field.decode("utf-8", "replace") for field in fields[1:many + 1]]
+    absent = [field.decode("utf-8", "replace") for field in fields[many + 3:many + 3 + ghosts]]
+    return tuple(found), tuple(absent), many + ghosts + 4
 
 
 def _state(fields: list[bytes], root: str) -> State:
@@ -152,36 +162,42 @@ def _state(fields: list[bytes], root: str) -> State:
     paths = [folder + b"/" + name if folder else name for folder, name in zip(folders, names, strict=True)]
     kinds = rows[3::width]
     before = rows[8::width] if parents else []
+    current = _rows_of_files(paths, kinds)
     return State(
         parents,
-        {path: row for row, (path, kind) in enumerate(zip(paths, kinds, strict=True)) if kind in _KINDS},
-        {path: row for row, (path, kind) in enumerate(zip(paths, before, strict=True)) if kind in _KINDS}
-        if parents else {},
-        {path for path, kind in zip(paths, kinds, strict=True) if kind == b"d"},
+        current,
+        current if before == kinds else _rows_of_files(paths, before) if parents else {},
+        set(compress(paths, [kind == b"d" for kind in kinds])),
         above,
         {path: version.decode("utf-8", "replace")
-         for path, kind, version in zip(paths, kinds, rows[4::width], strict=True) if kind == b"t"},
+         for path, kind, version in zip(paths, kinds, rows[4::width], strict=True) if kind == b"t"}
+        if b"t" in kinds else {},
         _certain(paths, rows, width) if parents else {},
         rows,
         width,
     )
 
 
+def _rows_of_files(paths: list[bytes], kinds: list[bytes]) -> dict[bytes, int]:
+    return {path: row for path, kind, row in zip(paths, kinds, count(), strict=False) if kind in _KINDS}
+
+
 def _certain(paths: list[bytes], rows: list[bytes], width: int) -> dict[bytes, tuple[int, ...]]:
     """Return size, times, device, number and mode of files that had the current version's content at the last look."""
-    columns = (rows[number::width] for number in (3, 4, 6, 7, 8, 9, 11))
-    same = [
-        (path, executable, packed)
-        for path, kind, digest, executable, packed, kind_before, digest_before, executable_before
-        in zip(paths, *columns, strict=True)
-        if digest == digest_before and kind == kind_before == b"f" and executable == executable_before
-        and digest and packed != _UNKNOWN and len(packed) == len(_UNKNOWN)
+    executable, packed = rows[6::width], rows[7::width]
+    columns = (rows[number::width] for number in (3, 4, 8, 9, 11))
+    same = [  # with as few new objects as can be: thousands of them make Python look for cycles
+        digest == digest_before and kind == kind_before == b"f" and may_run == may_run_before
+        and digest != b"" and look != _UNKNOWN and len(look) == len(_UNKNOWN)
+        for may_run, look, kind, digest, kind_before, digest_before, may_run_before
+        in zip(executable, packed, *columns, strict=True)
     ]
     try:
-        looks = struct.iter_unpack(">6L", a2b_base64(b"".join([packed for _, _, packed in same])))
+        looks = struct.iter_unpack(">6L", a2b_base64(b"".join(compress(packed, same))))
         return {
-            path: look for (path, executable, _), look in zip(same, looks, strict=True)
-            if look[5] & 0o170100 == (0o100100 if executable == b"y" else 0o100000)
+            path: look for path, may_run, look
+            in zip(compress(paths, same), compress(executable, same), looks, strict=True)
+            if look[5] & 0o170100 == (0o100100 if may_run == b"y" else 0o100000)
         }
     except (Base64Error, struct.error, ValueError):
         return {}
@@ -244,7 +260,7 @@ class _Walk:
         changed: list[ChangedFile] = []
         seen: set[bytes] = set()
         level: list[bytes] = [b""]
-        count = 0
+        untold = self._most
         while level:
             below: list[bytes] = []
             new: list[tuple[bytes, str | None]] = []
@@ -257,11 +273,11 @@ class _Walk:
                 if mode is None:
                     below.append(path)
                     continue
-                count += 1
-                if count <= self._most:
+                untold -= 1
+                if untold >= 0:
                     changed.append(ChangedFile(os.fsdecode(path), "untracked", mode))
             level = below
-        if count > self._most:
+        if untold < 0:
             self.notes.append(
                 f"untracked files beyond {self._most:,} weren't looked at; name folders of data in .bzrignore"
             )
@@ -286,14 +302,18 @@ class _Walk:
             seen.update(path for path in self._state.basis if path.startswith(prefix))
             return
         state, unseen = self._state, self._unseen
+        take = unseen.pop
         if here and here not in state.above and not self._markers.isdisjoint(item.name for item in items):
             self.notes.append(f"{printable(os.fsdecode(here))} is a repository of its own, and isn't looked into")
             return
         for item in items:
             path = prefix + item.name
-            if path in unseen and _look(item.stat(follow_symlinks=False)) == unseen[path]:
-                del unseen[path]
-            elif path in state.current or path in state.basis:
+            noted = take(path, None)
+            if noted is not None:
+                if _look(item.stat(follow_symlinks=False)) == noted:
+                    continue
+                unseen[path] = noted
+            if path in state.current or path in state.basis:
                 facts = item.stat(follow_symlinks=False)
                 if stat.S_ISDIR(facts.st_mode):  # its files are another thing
                     below.append(path) if path in state.above else self._add_new(path, None, new)

@@ -288,6 +288,13 @@ def test_a_damaged_dirstate_is_an_error_in_one_sentence(folder: Path, content: b
         assert str(folder) in caught.value.message
 
 
+def test_a_dirstate_of_which_a_letter_has_changed_is_damaged(folder: Path) -> None:
+    path = folder / ".bzr" / "checkout" / "dirstate"
+    path.write_bytes(path.read_bytes().replace(b"main.py", b"mein.py"))
+    with pytest.raises(VersionControlError, match="damaged"):
+        look(folder)
+
+
 def test_a_dirstate_that_is_being_written_is_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder / ".bzr" / "checkout" / "dirstate"
     whole = path.read_bytes()

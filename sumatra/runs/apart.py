@@ -10,13 +10,13 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, NoReturn
 
 from sumatra.capture.starting import NotPossible
 from sumatra.files import make_private, write_atomically
 
-__all__ = ["REGIONS", "View", "obstacle", "place_of"]
+__all__ = ["REGIONS", "View", "is_below", "obstacle", "place_of", "remove"]
 
 #: The file in the folder of a view that says where what was written where has gone.
 REGIONS = "regions.json"
@@ -26,7 +26,7 @@ _SYSTEM = frozenset(
     "autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl hugetlbfs mqueue nsfs proc"
     " pstore rpc_pipefs securityfs selinuxfs sysfs tracefs".split()
 )
-_RUNNING = ("/dev", "/proc", "/run", "/sys", "/var/run", "/tmp/.X11-unix")
+_RUNNING = ("/dev", "/proc", "/run", "/sys", "/var/run", "/tmp/.X11-unix")  # noqa: S108  sockets
 
 _NEW_MOUNTS, _NEW_USER = 0x00020000, 0x10000000
 _BIND, _RECURSIVE, _PRIVATE = 4096, 16384, 1 << 18
@@ -48,16 +48,17 @@ class View:
 
     *folder* gets what is written elsewhere.  What is below the paths *through* (absolute) stays what it is, and is
     written to.  Where we aren't root, nothing can be written in folders of other users' that are deeper in theirs, but
-    for those that are *wanted*.
+    for those that are *wanted*.  *others* are folders, each with one whose contents are seen instead.
     """
 
     def __init__(
         self, folder: str, trees: Sequence[tuple[str, str]] = (), through: Sequence[str] = (),
-        wanted: Sequence[str] = (),
+        wanted: Sequence[str] = (), others: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.folder = folder
         self.exposed: list[str] = []  #: folders that could not be kept apart
         self._trees = [(os.path.realpath(root), tree) for root, tree in trees]
+        self._others = [(os.path.realpath(path), source) for path, source in others]
         self._through = [os.path.realpath(path) for path in through if os.path.exists(path)]
         self._wanted = list(dict.fromkeys(map(os.path.realpath, (*wanted, *(root for root, _ in trees)))))
         self._regions: list[tuple[str, str]] = []
@@ -86,6 +87,9 @@ class View:
         for path in self._through:
             with _told(f"{path} can't be kept as it is"):
                 self._system.mount(path, self._above + path, None, _BIND | _RECURSIVE)
+        for path, source in self._others:
+            os.makedirs(self._above + path, exist_ok=True)
+            self._overlay(path, lower=source)
         write_atomically(os.path.join(self.folder, REGIONS), json.dumps(self._regions).encode())
         with _told("the view can't be entered"):
             self._system.become_root(self._above)
@@ -95,7 +99,7 @@ class View:
         """Keep what is written below *path* apart, mounts in it included."""
         if path in _RUNNING or path in self._through or any(root == path for root, _ in self._trees):
             return
-        below = _topmost(mount for mount in self._mounts if _is_below(mount.path, path))
+        below = _topmost(mount for mount in self._mounts if is_below(mount.path, path))
         if not below or not self._is_user:
             try:
                 self._overlay(path)
@@ -114,7 +118,7 @@ class View:
                     self._cover(entry.path)
 
     def _mounts_below(self, path: str) -> None:
-        for mount in _topmost(mount for mount in self._mounts if _is_below(mount.path, path)):
+        for mount in _topmost(mount for mount in self._mounts if is_below(mount.path, path)):
             if self._is_running(mount.path) or mount.is_read_only:
                 with _told(f"{mount.path} can't be seen"):
                     self._system.mount(mount.path, self._above + mount.path, None, _BIND | _RECURSIVE)
@@ -131,12 +135,13 @@ class View:
 
     def _is_running(self, path: str) -> bool:
         """Tell whether *path* belongs to the running system, or nothing can be written to it."""
-        if any(path == folder or _is_below(path, folder) for folder in _RUNNING):
+        if any(path == folder or is_below(path, folder) for folder in _RUNNING):
             return True
         return any(mount.path == path and (mount.kind in _SYSTEM or mount.is_read_only) for mount in self._mounts)
 
-    def _overlay(self, path: str, upper: str | None = None) -> None:
-        """Have what is written below *path* go to *upper*, or to a new folder of ours."""
+    def _overlay(self, path: str, upper: str | None = None, lower: str | None = None) -> None:
+        """Have what is written below *path* go to *upper*, or else to a new folder; *lower* is seen there if given."""
+        source = lower or path
         number = len(self._regions)
         if number > _MOST_REGIONS:
             raise NotPossible("there are too many mounts")
@@ -145,18 +150,18 @@ class View:
         if upper is None:
             upper = os.path.join(self.folder, "written", str(number))
             make_private(upper)
-            os.chmod(upper, _mode(path, is_user=self._is_user))
+            os.chmod(upper, _mode(source, is_user=self._is_user))
             if not self._is_user:
-                status = os.stat(path)
+                status = os.stat(source)
                 os.chown(upper, status.st_uid, status.st_gid)
         if self._is_user:
             for wanted in self._wanted:
-                if _is_below(wanted, path):
+                if lower is None and is_below(wanted, path):
                     _make_like(path, os.path.relpath(wanted, path), upper)
-        files = [os.open(each, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for each in (path, upper, work)]
+        files = [os.open(each, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for each in (source, upper, work)]
         try:  # by number, as names can hold what options can't
-            lower, upper_file, work_file = (f"/proc/self/fd/{file}" for file in files)
-            options = f"lowerdir={lower},upperdir={upper_file},workdir={work_file}"
+            lower_file, upper_file, work_file = (f"/proc/self/fd/{file}" for file in files)
+            options = f"lowerdir={lower_file},upperdir={upper_file},workdir={work_file}"
             options += ",userxattr" if self._is_user else ",redirect_dir=off,metacopy=off,index=off"
             with _told(f"{path} can't be kept apart"):
                 self._system.mount("overlay", self._above + path, "overlay", 0, options)
@@ -173,7 +178,7 @@ def place_of(folder: str, path: str) -> str | None:
             regions = json.load(file)
     except (OSError, ValueError):
         return None
-    fitting = [(root, upper) for root, upper in regions if path == root or _is_below(path, root)]
+    fitting = [(root, upper) for root, upper in regions if path == root or is_below(path, root)]
     if not fitting:
         return None
     root, upper = max(fitting, key=lambda found: len(found[0]))
@@ -186,8 +191,6 @@ def obstacle(folder: str, root: str) -> tuple[str, tuple[str, ...]]:
 
     It is tried out in a process of its own, with *folder*, which is removed; *root* would be seen with other contents.
     """
-    import shutil
-
     tree = os.path.join(folder, "tree")
     make_private(tree)
     reader, writer = os.pipe()
@@ -200,8 +203,7 @@ def obstacle(folder: str, root: str) -> tuple[str, tuple[str, ...]]:
             said = answers.read()
         os.waitpid(pid, 0)
     finally:
-        _loosen(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
     reason, exposed = json.loads(said) if said else ("it ended unexpectedly", [])
     return reason, tuple(exposed)
 
@@ -218,13 +220,18 @@ def _try(view: View, writer: int) -> NoReturn:
         os._exit(0)
 
 
-def _loosen(folder: str) -> None:
-    """Make what overlay mounts have left in *folder* removable, which it isn't for who isn't root."""
-    scratch = os.path.join(folder, "scratch")
-    with suppress(OSError):
-        for number in os.listdir(scratch):
-            with suppress(OSError):
-                os.chmod(os.path.join(scratch, number, "work"), 0o700)
+def remove(folder: str) -> None:
+    """Remove *folder*; what is in it may have been made unwritable, by a program or by the kernel."""
+    import shutil
+
+    if os.geteuid():
+        for here, folders, _ in os.walk(folder):
+            for name in folders:
+                path = os.path.join(here, name)
+                if not os.path.islink(path):
+                    with suppress(OSError):
+                        os.chmod(path, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _mode(path: str, *, is_user: bool) -> int:
@@ -270,30 +277,25 @@ def _mounts() -> list[_Mount]:
     return sorted(mount for mount in found.values() if mount.path != "/")
 
 
-def _is_below(path: str, folder: str) -> bool:
+def is_below(path: str, folder: str) -> bool:
     return path.startswith(folder.rstrip("/") + "/") and path != folder
 
 
 def _topmost(mounts: Iterator[_Mount]) -> list[_Mount]:
     found: list[_Mount] = []
     for mount in mounts:  # in order of their paths
-        if not any(_is_below(mount.path, above.path) for above in found):
+        if not any(is_below(mount.path, above.path) for above in found):
             found.append(mount)
     return found
 
 
-class _told:
+@contextmanager
+def _told(sentence: str) -> Iterator[None]:
     """Make an `OSError` a `NotPossible` that says what could not be done."""
-
-    def __init__(self, sentence: str) -> None:
-        self._sentence = sentence
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise NotPossible(f"{self._sentence}: {error.strerror}") from error
+    try:
+        yield
+    except OSError as error:
+        raise NotPossible(f"{sentence}: {error.strerror}") from error
 
 
 class _System:

@@ -11,7 +11,7 @@ import signal
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
@@ -20,7 +20,7 @@ from sumatra.capture.starting import NotPossible
 from sumatra.errors import ProjectError, SumatraError
 from sumatra.files import file_name, make_private, write_atomically
 from sumatra.launch import Ended
-from sumatra.records import Record, Resources, Stream
+from sumatra.records import Checkout, Parameters, Record, Repository, Resources, Stream
 from sumatra.runs import Done, Request, execute
 from sumatra.runs.apart import View, place_of, remove
 from sumatra.runs.elsewhere import OUTSIDE, InPlace, build_again, root_of, written_alone
@@ -50,6 +50,7 @@ class Way(NamedTuple):
     has_view: bool
     supplied: tuple[tuple[str, str], ...] = ()  #: inputs that are taken from the content store: where to, and digest
     prefixes: tuple[tuple[str, str], ...] = ()  #: environments that are seen in the place of others: where, and theirs
+    checkouts: tuple[Checkout, ...] = ()  #: other working copies that are put together as they were
 
 
 class Answer(NamedTuple):
@@ -116,10 +117,12 @@ def _prepared(record: Record, way: Way, workshop: Workshop, scratch: str) -> Req
         record, tree, workshop.objects, workshop.root, os.path.join(workshop.folder, "work"), in_place=way.has_view
     )
     if isinstance(elsewhere, InPlace):
-        root = root_of(record)
-        view = View(scratch, [(root, tree)], through(workshop), folders_written(record), way.prefixes)
-        view.enter()
+        others = list(_other_code(record, way, workshop, scratch))
+        trees = [(root_of(record), tree), *((other.root, other.folder) for other in others)]
+        View(scratch, trees, through(workshop), folders_written(record), way.prefixes).enter()
         elsewhere.clear(written_alone(record))
+        for other in others:
+            other.clear(frozenset())
         os.makedirs(record.working_directory, exist_ok=True)
         os.chdir(record.working_directory)
     for path, digest in way.supplied:
@@ -130,6 +133,23 @@ def _prepared(record: Record, way: Way, workshop: Workshop, scratch: str) -> Req
                 os.unlink(place)
             shutil.copyfile(workshop.objects.path(digest), place)
     return replace(way.request, prepared=elsewhere)
+
+
+def _other_code(record: Record, way: Way, workshop: Workshop, scratch: str) -> Iterator[InPlace]:
+    """Put together the working copies that other code was loaded from."""
+    from sumatra.facts import replace
+
+    for number, checkout in enumerate(way.checkouts):
+        at = Repository(checkout.type, checkout.url, checkout.upstream, checkout.root, checkout.branch)
+        theirs = replace(
+            record, repository=at if checkout.type else None, version=checkout.version, changes=checkout.changes,
+            working_directory=checkout.root, parameters=Parameters(), locks={},
+        )
+        work = os.path.join(workshop.folder, "work")
+        folder = os.path.join(scratch, f"tree-{number}")
+        found = build_again(theirs, folder, workshop.objects, workshop.root, work, in_place=True)
+        assert isinstance(found, InPlace)  # noqa: S101
+        yield found
 
 
 def through(workshop: Workshop) -> list[str]:

@@ -146,6 +146,11 @@ class InPlace(Elsewhere):
         super().__init__(root, folder, copy, apart=True)
         self._code = frozenset(_files_in(self.folder))
 
+    @property
+    def root(self) -> str:
+        """Where it is seen."""
+        return self._root
+
     def inside(self, path: str) -> str:
         return os.path.realpath(path)
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from sumatra import differences
-from sumatra.errors import ProjectError, SumatraError
+from sumatra import differences, versioncontrol
+from sumatra.errors import ProjectError, SumatraError, VersionControlError
 from sumatra.files import digest_bytes
-from sumatra.records import DataKey, Record
+from sumatra.records import Checkout, DataKey, Record
 from sumatra.runs import Done, Request
 from sumatra.runs.again import Way, run_again
 from sumatra.runs.apart import is_below, obstacle
@@ -44,6 +44,7 @@ class Plan(NamedTuple):
     environment: Mapping[str, str] = MappingProxyType({})  #: the variables that its program gets
     has_view: bool = False  #: whether nothing that it writes can reach the user's files
     python: "Environment | None" = None  #: the environment that is built again for it
+    checkouts: tuple[Checkout, ...] = ()  #: working copies of other code that are put together as they were
 
 
 class Repeated(NamedTuple):
@@ -88,11 +89,13 @@ class Repeated(NamedTuple):
         return differences.between(self.record, self.done.record).causes
 
 
-def plan(record: Record, workshop: Workshop, *, recorded: bool = False, in_place: bool = False) -> Plan:
+def plan(
+    record: Record, workshop: Workshop, *, recorded: bool = False, in_place: bool = False, dry: bool = False
+) -> Plan:
     """Return how *record* would be repeated; raise `ProjectError` where it can't be.
 
-    With *recorded*, Python's environment is to be built again as it was; if it is to be run *in place*, it doesn't
-    matter that it may overwrite files of the user's.
+    With *recorded*, Python's environment is built again as it was (unless *dry*: then it is only foreseen); if it is
+    to be run *in place*, it doesn't matter that it may overwrite files of the user's.
     """
     _refuse(record)
     lost = [change.path for change in record.changes if change.kind != "deleted" and change.digest is None]
@@ -100,6 +103,9 @@ def plan(record: Record, workshop: Workshop, *, recorded: bool = False, in_place
     conditions = ["code"] if lost else []
     has_view, told = _view(record, workshop, in_place=in_place)
     notes += told
+    checkouts, told = _checkouts(record, workshop, has_view=has_view)
+    notes += told
+    conditions += ["other working copies"] if told else []
     odd, supplied = [], []
     for item, outcome in verified(item for item in items_of(record, workshop.objects) if item.role == "input"):
         if outcome == "ok" or _comes_with_the_code(item, record, workshop):
@@ -117,14 +123,15 @@ def plan(record: Record, workshop: Workshop, *, recorded: bool = False, in_place
     notes += told
     python = None
     if recorded:
-        from sumatra.runs.environments import foresee
+        from sumatra.runs.environments import build, foresee
 
         python = foresee(record, workshop.objects)
+        python = python if dry else build(python)
         notes += python.missing
         conditions += ["environment"] if python.missing else []
     return Plan(
         record, _words(record), tuple(odd), tuple(notes), tuple(conditions), tuple(supplied), variables, has_view,
-        python,
+        python, checkouts,
     )
 
 
@@ -180,6 +187,38 @@ def _view(record: Record, workshop: Workshop, *, in_place: bool) -> tuple[bool, 
     return False, [f"what the program writes by absolute paths isn't kept apart: {why}{what}"]
 
 
+def _checkouts(record: Record, workshop: Workshop, *, has_view: bool) -> tuple[tuple[Checkout, ...], list[str]]:
+    """Return the working copies of other code that have changed since, and what to say of those that stay changed."""
+    changed, notes = [], []
+    for checkout in record.checkouts:
+        state = _state_of(checkout)
+        if state == "same":
+            continue
+        lost = any(change.kind != "deleted" and change.digest is None for change in checkout.changes)
+        can_be = checkout.version is not None or bool(checkout.changes)
+        if has_view and state == "changed" and can_be and not lost:
+            changed.append(checkout)
+        else:
+            what = "isn't there any more" if state == "missing" else "has changed since, and is used as it is"
+            notes.append(f"{checkout.root}, which other code was loaded from, {what}")
+    return tuple(changed), notes
+
+
+def _state_of(checkout: Checkout) -> str:
+    """Tell whether a working copy is the ``same`` as then for sure, maybe ``changed``, or ``missing``."""
+    if not os.path.isdir(checkout.root):
+        return "missing"
+    try:
+        copy = versioncontrol.find(checkout.root)
+        status = copy.status() if copy is not None else None
+    except VersionControlError:
+        return "changed"
+    if status is None:
+        return "changed"
+    is_clean = not checkout.changes and not status.changed
+    return "same" if is_clean and status.version == checkout.version else "changed"
+
+
 def _written_outside(record: Record, root: str) -> Iterator[str]:
     for path in _by_path(record):
         if os.path.isabs(path) and not is_below(os.path.realpath(path), root):
@@ -223,7 +262,7 @@ def repeat(chosen: Plan, workshop: Workshop, *, label: str | None = None, keep: 
         reason=f"to repeat {record.label}", take_values=False, repeats=record.label, again=record, keep=True,
         stdin_file=stdin,
     )
-    way = Way(request, chosen.environment, chosen.has_view, chosen.supplied)
+    way = Way(request, chosen.environment, chosen.has_view, chosen.supplied, checkouts=chosen.checkouts)
     if chosen.python is not None:
         from sumatra.runs.environments import put_to_use
 

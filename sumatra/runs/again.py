@@ -11,6 +11,7 @@ import signal
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
@@ -40,6 +41,8 @@ _PASSED_ON = frozenset({
 })
 _LAST = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 _FROM_KERNEL = 0x80
+
+_MOMENT = 0.1  # seconds
 
 
 class Way(NamedTuple):
@@ -72,7 +75,7 @@ def run_again(record: Record, way: Way, workshop: Workshop) -> Answer:
     scratch = tempfile.mkdtemp(prefix=_PREFIX, dir=work)
     lock = _lock(scratch)
     try:
-        interrupted = _in_a_process(lambda: _repeat(record, way, workshop, scratch))
+        interrupted = _in_a_process(lambda: _repeat(record, way, workshop, scratch), scratch)
         done = _answer(scratch)
         folder = os.path.join(work, file_name(done.record.label))
         _put_together(done.record, root_of(record), scratch, folder)
@@ -175,7 +178,7 @@ def folders_written(record: Record) -> list[str]:
 # --- in ours
 
 
-def _in_a_process(work: Callable[[], None]) -> int:
+def _in_a_process(work: Callable[[], None], scratch: str) -> int:
     """Call *work* in a process of its own and wait for its end; return the signal that told us to end, or 0."""
     for own in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):
@@ -186,7 +189,7 @@ def _in_a_process(work: Callable[[], None]) -> int:
         pid = os.fork()
         if not pid:
             _be_the_child(work, before)
-        return _wait(pid, watched)
+        return _wait(pid, watched, scratch)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -208,14 +211,32 @@ def _be_the_child(work: Callable[[], None], mask: Any) -> NoReturn:
         os._exit(status)
 
 
-def _wait(pid: int, watched: frozenset[signal.Signals]) -> int:
+def _needs(pid: int, number: int, scratch: str) -> bool:
+    """Tell whether the process that repeats has to be sent a signal that we got from another process.
+
+    It may have been sent to all of us.  Then its program has ended in a moment, and a second signal would only disturb
+    its taking notes.  While it watches over a program it has signals blocked.
+    """
+    time.sleep(_MOMENT)
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            masks = [int(line.split()[1], 16) for line in file if line.startswith(b"SigBlk:")]
+    except OSError:
+        return False
+    if masks and masks[0] & 1 << number - 1:
+        return True
+    work = os.path.dirname(scratch)
+    return not any(_leads_into(os.path.join(work, each), scratch) for each in os.listdir(work))
+
+
+def _wait(pid: int, watched: frozenset[signal.Signals], scratch: str) -> int:
     interrupted = 0
     while True:
         info = signal.sigtimedwait(watched, 1.0)
         if info is not None and info.si_signo in _PASSED_ON:
             if info.si_signo in _LAST:
                 interrupted = info.si_signo
-            if info.si_code != _FROM_KERNEL and info.si_signo != signal.SIGCONT:
+            if info.si_code != _FROM_KERNEL and info.si_signo != signal.SIGCONT and _needs(pid, info.si_signo, scratch):
                 with suppress(OSError):
                     os.kill(pid, info.si_signo)
         ended, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)

@@ -75,6 +75,8 @@ class Repeated(NamedTuple):
         """What came of it, in a sentence."""
         if self.match:
             return "The simulation results match."
+        if self.interrupted:
+            return "The repetition was interrupted."
         if self.done.record.status != self.record.status:
             states = f"the first run {self.record.status}, this one {self.done.record.status}"
             return f"The simulation results don't match: {states}."
@@ -100,7 +102,7 @@ def plan(
     _refuse(record)
     lost = [change.path for change in record.changes if change.kind != "deleted" and change.digest is None]
     notes = [f"{path} was changed when it was run, and its content wasn't kept" for path in lost]
-    conditions = ["code"] if lost else []
+    conditions = ["changes of the code"] if lost else []
     has_view, told = _view(record, workshop, in_place=in_place)
     notes += told
     checkouts, told = _checkouts(record, workshop, has_view=has_view)
@@ -128,7 +130,7 @@ def plan(
         python = foresee(record, workshop.objects)
         python = python if dry else build(python)
         notes += python.missing
-        conditions += ["environment"] if python.missing else []
+        conditions += ["packages"] if python.missing else []
     return Plan(
         record, _words(record), tuple(odd), tuple(notes), tuple(conditions), tuple(supplied), variables, has_view,
         python, checkouts,

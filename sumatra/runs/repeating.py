@@ -12,8 +12,8 @@ from sumatra.files import digest_bytes
 from sumatra.records import Checkout, DataKey, Record
 from sumatra.runs import Done, Request
 from sumatra.runs.again import Way, run_again
-from sumatra.runs.apart import is_below, obstacle
-from sumatra.runs.elsewhere import Elsewhere, has_own_parameters, is_own_copy, root_of
+from sumatra.runs.apart import is_below, obstacle, remove
+from sumatra.runs.elsewhere import has_own_parameters, is_own_copy, root_of
 from sumatra.runs.ending import some
 from sumatra.runs.rebuilding import content_of
 from sumatra.runs.variables import again_as_then
@@ -272,12 +272,11 @@ def repeat(chosen: Plan, workshop: Workshop, *, label: str | None = None, keep: 
     before = {} if chosen.has_view else _stamps(record)
     done, folder, interrupted = run_again(record, way, workshop)
     after = {} if chosen.has_view else _stamps(record)
-    elsewhere = Elsewhere(root_of(record), folder, None, apart=True)
     outputs = dict(verdicts(record, done.record))
     overwritten = tuple(path for path, stamp in before.items() if after.get(path) != stamp)
     found = Repeated(record, done, outputs, folder, interrupted, overwritten)
     if found.match and not keep:
-        elsewhere.remove()
+        remove(folder)
         found = found._replace(folder="")
     return found
 

@@ -63,7 +63,8 @@ def test_absolute_names_inside_and_outside_the_project_reach_nothing_of_the_user
 
 
 def test_results_outside_the_project_are_kept_under_their_whole_names(writer, far, smt, view):
-    smt("run", "-l", "first", "--", "python", "-c", f"import time; open({str(far / 'x')!r}, 'w').write(str(time.time()))")
+    code = f"import time; open({str(far / 'x')!r}, 'w').write(str(time.time()))"
+    smt("run", "-l", "first", "--", "python", "-c", code)
     said = smt("repeat", "first", "--label", "second")
     assert said.status == 1
     kept = writer / ".smt" / "work" / "second" / ".outside" / str(far / "x")[1:]

@@ -1,4 +1,4 @@
-"""What else a repetition puts back: variables, seeds, inputs that were kept, standard input; and several runs at once."""
+"""What else a repetition puts back: variables, seeds, inputs that were kept, standard input; several runs at once."""
 
 import json
 import os
@@ -55,7 +55,8 @@ def test_a_changed_input_that_was_kept_is_put_in_its_place_and_the_user_s_stays(
             data.write_text(later)
         said = smt("repeat", "first")
         assert (said.status, said.out) == (0, f"{MATCH}\n"), said.err
-        assert f"the input {data} is {'missing' if later is None else 'changed'}; it is taken from what was kept" in said.err
+        what = "missing" if later is None else "changed"
+        assert f"the input {data} is {what}; it is taken from what was kept" in said.err
         assert (data.read_text() if data.exists() else None) == later
 
 

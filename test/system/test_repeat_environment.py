@@ -65,8 +65,9 @@ def environment(shelf, tmp_path):
 @pytest.fixture
 def model(project):
     """A script that uses the packages."""
-    code = "#!/usr/bin/env python3\nimport growth, rate\nopen('Data/out', 'w').write(f'{growth.factor} {rate.double}')\n"
-    (project / "use.py").write_text(code)
+    (project / "use.py").write_text(
+        "#!/usr/bin/env python3\nimport growth, rate\nopen('Data/out', 'w').write(f'{growth.factor} {rate.double}')\n"
+    )
     (project / "use.py").chmod(0o755)
     (project / "use.sh").write_text("#!/bin/sh\npython -m use\n")
     (project / "use.sh").chmod(0o755)
@@ -81,7 +82,8 @@ def activated(environment, monkeypatch):
 
 
 WAYS = {
-    "script": ["python", "use.py"], "executable": ["./use.py"], "shell": ["./use.sh"], "module": ["python", "-m", "use"],
+    "script": ["python", "use.py"], "executable": ["./use.py"], "shell": ["./use.sh"],
+    "module": ["python", "-m", "use"],
 }
 
 
@@ -96,7 +98,9 @@ def test_packages_are_those_of_then_however_python_is_started(model, activated, 
     assert (said.status, said.out) == (0, f"{MATCH}\n"), said.err
 
 
-def test_an_interpreter_that_is_named_by_its_path_is_replaced_also_without_a_view(model, environment, smt, smt_without_view):
+def test_an_interpreter_that_is_named_by_its_path_is_replaced_also_without_a_view(
+    model, environment, smt, smt_without_view
+):
     python = environment / "bin" / "python"
     (model / "own.py").write_text((model / "use.py").read_text().replace("/usr/bin/env python3", str(python)))
     (model / "own.py").chmod(0o755)

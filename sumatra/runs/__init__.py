@@ -63,7 +63,7 @@ class Request:
     version: str | None = None  #: of the code, where not the current one is to be run
     keep: bool = False  #: the folder in which another version was built
     again: Record | None = None  #: the run that is to be repeated
-    prepared: Elsewhere | None = None  #: its code
+    prepared: Elsewhere | None = None  #: its code, where it was put together before
 
 
 @fact
@@ -182,15 +182,16 @@ def execute(request: Request, workshop: Workshop) -> Done:
 
 def _elsewhere(request: Request, workshop: Workshop, label: str, around: _Around) -> tuple[Elsewhere, _Around]:
     """Build the version that *request* asks for, go there, and return what is around us then."""
-    from sumatra.runs.elsewhere import build
+    from sumatra.runs.elsewhere import build, build_again
 
     work = os.path.join(workshop.folder, "work")
     folder = os.path.join(work, file_name(label))
-    if request.again is not None and request.prepared is not None:
-        elsewhere = request.prepared
+    if request.again is not None:
         around = around._replace(folder=request.again.working_directory)
-        with suppress(OSError):  # where `taking_in` looks, should we be killed
-            os.symlink(elsewhere.folder, folder)
+        if request.prepared is not None:
+            with suppress(OSError):  # where `taking_in` looks, should we be killed
+                os.symlink(request.prepared.folder, folder)
+        elsewhere = request.prepared or build_again(request.again, folder, workshop.objects, workshop.root, work)
     else:
         elsewhere = build(request.version or "", around.folder, folder, workshop.objects)
     os.chdir(elsewhere.inside(around.folder))

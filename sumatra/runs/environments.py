@@ -17,6 +17,7 @@ from sumatra.files import ContentStore, locked, make_private, write_atomically
 from sumatra.process import ask, find_program
 from sumatra.records import Record
 from sumatra.runs.again import Way
+from sumatra.runs.installers import as_for_pip, find_uv
 
 __all__ = ["Environment", "build", "foresee", "put_to_use"]
 
@@ -84,7 +85,7 @@ def foresee(record: Record, objects: ContentStore) -> Environment:
         if "editable" in each.flags and each.module == "python"
     }
     return Environment(
-        folder=folder, python=python, interpreter=interpreter, tool="uv" if _uv() else "pip", lines=wanted,
+        folder=folder, python=python, interpreter=interpreter, tool="uv" if find_uv() else "pip", lines=wanted,
         is_there=before is not None, prefix=_prefix(record), editable=tuple(sorted(editable)),
         missing=(*missing, *(before or ())),
     )
@@ -199,7 +200,7 @@ def _interpreter(record: Record, python: str) -> tuple[str, list[str]]:
     own = getattr(sys, "_base_executable", "") or sys.executable
     candidates = [each.path for each in record.dependencies if each.module == "python" and each.name == "python"]
     candidates += [own, *filter(None, (find_program(f"python{minor}"), find_program("python3")))]
-    uv = _uv()
+    uv = find_uv()
     if uv and python:
         for version in (python, minor):
             answer = ask([uv, "python", "find", "--no-python-downloads", "--no-project", version], without=_NOT_OURS)
@@ -226,24 +227,11 @@ def _version(path: str) -> str:
     return text if answer.status == 0 and re.fullmatch(r"\d+\.\d+\.\d+", text) else ""
 
 
-def _uv() -> str | None:
-    """Return the program ``uv``: the user's, or that of the package."""
-    found = find_program("uv")
-    if found is not None:
-        return found
-    try:
-        from uv import find_uv_bin
-
-        return str(find_uv_bin())
-    except (ImportError, FileNotFoundError):
-        return None
-
-
 # --- building
 
 
 def _make(environment: Environment) -> None:
-    uv = _uv()
+    uv = find_uv()
     words = [uv, "venv", "--no-project", "--python"] if uv else []
     words = [*words, environment.interpreter] if uv else [environment.interpreter, "-m", "venv"]
     answer = ask([*words, environment.folder], without=_NOT_OURS, timeout=300.0)
@@ -280,9 +268,10 @@ def _try(requirements: Sequence[str], environment: Environment, seconds: float) 
     """Install *requirements* and nothing else; return what went wrong, or an empty text."""
     if seconds <= 0:
         return "there was no more time"
-    uv = _uv()
+    uv = find_uv()
     python = os.path.join(environment.folder, "bin", "python")
-    words = [uv, "pip", "install", "--python", python] if uv else [
+    more, variables = as_for_pip(os.environ) if uv else ([], {})
+    words = [uv, "pip", "install", *more, "--python", python] if uv else [
         python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"
     ]
     wanted = os.path.join(environment.folder, "wanted.txt")
@@ -290,7 +279,8 @@ def _try(requirements: Sequence[str], environment: Environment, seconds: float) 
         file.writelines(f"{requirement}\n" for requirement in requirements)
     try:
         answer = ask(
-            [*words, "--no-deps", "--requirement", wanted], cwd=environment.folder, without=_NOT_OURS, timeout=seconds
+            [*words, "--no-deps", "--requirement", wanted], cwd=environment.folder, without=_NOT_OURS, timeout=seconds,
+            environment=variables,
         )
     except TimeoutError:
         return "it took too long"

@@ -36,7 +36,10 @@ def wheel(folder, name, version, code):
 
 
 def install(environment, *packages):
-    run(["uv", "pip", "install", "--quiet", "--python", environment / "bin" / "python", *packages], check=True)
+    shelf = os.environ["PIP_FIND_LINKS"]
+    python = environment / "bin" / "python"
+    words = ["uv", "pip", "install", "--quiet", "--no-index", "--find-links", shelf, "--python", python]
+    run([*words, *packages], check=True)
 
 
 @pytest.fixture
@@ -46,10 +49,8 @@ def shelf(tmp_path, monkeypatch):
     for version, factor in (("1.0", 2), ("2.0", 30)):
         wheel(folder, "growth", version, f"factor = {factor}\n")
     wheel(folder, "rate", "0.5", "from growth import factor\ndouble = 2 * factor\n")
-    for name in ("UV", "PIP"):
-        monkeypatch.setenv(f"{name}_FIND_LINKS", str(folder))
-        monkeypatch.setenv(f"{name}_NO_INDEX", "1")
-    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))  # uv is told the same
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
     return folder
 
 

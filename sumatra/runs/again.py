@@ -98,8 +98,14 @@ def _repeat(record: Record, way: Way, workshop: Workshop, scratch: str) -> None:
         answer = {"error": ["ProjectError", f"the files can't be kept apart: {reason}", None, None]}
     except SumatraError as error:
         answer = {"error": [type(error).__name__, error.message, error.hint, error.exit_status]}
+    except KeyboardInterrupt:
+        answer = {"error": ["ProjectError", "the repetition was interrupted", None, 130]}
     except OSError as error:
         answer = {"error": ["ProjectError", f"{record.label} can't be repeated: {error}", None, None]}
+    except Exception:  # noqa: BLE001  a fault of ours, which is told where faults are
+        import traceback
+
+        answer = {"fault": traceback.format_exc()}
     write_atomically(os.path.join(scratch, _ANSWER), json.dumps(answer).encode())
 
 
@@ -256,6 +262,8 @@ def _answer(scratch: str) -> Done:
         raise ProjectError(
             "the repetition was interrupted", "if its program had begun, the next smt command keeps its record"
         ) from None
+    if "fault" in answer:
+        raise RuntimeError(f"the process that repeats failed:\n{answer['fault']}")
     if "error" in answer:
         kind, message, hint, status = answer["error"]
         error = getattr(errors, kind, SumatraError)(message, hint)

@@ -140,11 +140,16 @@ class Elsewhere:
 
 
 class InPlace(Elsewhere):
-    """The code in *folder*, which is seen in the place of the working tree at *root*: every name is the user's."""
+    """The code in *folder*, which is seen in the place of the working tree at *root*: every name is the user's.
 
-    def __init__(self, root: str, folder: str, copy: WorkingCopy | None) -> None:
+    Files that are *there*, in the working tree, as they were aren't in the folder.
+    """
+
+    def __init__(
+        self, root: str, folder: str, copy: WorkingCopy | None, there: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(root, folder, copy, apart=True)
-        self._code = frozenset(_files_in(self.folder))
+        self._code = there.union(_files_in(self.folder))
 
     @property
     def root(self) -> str:
@@ -210,12 +215,14 @@ def build_again(
     if not os.path.isdir(root):
         raise ProjectError(f"{root}, in which {record.label} was run, isn't there", "put it back, or link it")
     copy = versioncontrol.find(root) if record.repository else None
-    scaffold = Elsewhere(root, folder, copy, apart=True)
+    there = _as_they_were(record, copy) if in_place and copy else frozenset()
+    scaffold = Elsewhere(root, folder, None if in_place else copy, apart=True)
     try:
-        rebuild(record, scaffold.folder, objects, near, work)
+        os.makedirs(scaffold.folder, exist_ok=True)
+        rebuild(record, scaffold.folder, objects, near, work, there)
         if has_own_parameters(record):
             _put(scaffold.inside(record.parameters.path or ""), record.parameters.content)
-        found = InPlace(root, folder, copy) if in_place else scaffold
+        found = InPlace(root, folder, copy, there) if in_place else scaffold
         found.version = record.version
         if not in_place:
             found.link_the_rest(written_alone(record))
@@ -224,6 +231,28 @@ def build_again(
         scaffold.remove()
         raise
     return found
+
+
+def _as_they_were(record: Record, copy: WorkingCopy) -> frozenset[str]:
+    """Return the files of the version of *record* that lie unchanged in the working tree."""
+    if record.version is None or any(change.mode == "160000" for change in record.changes):
+        return frozenset()
+    try:
+        status = copy.status(untracked=False)
+        then = now = copy.tree(record.version, {}).files
+        if status.version is None:
+            return frozenset()
+        if status.version != record.version:
+            now = copy.tree(status.version, {}).files
+    except VersionControlError:
+        return frozenset()
+    changed = {change.path for change in (*record.changes, *status.changed)}
+    here = {file.path: file for file in [each for each in now if each.key is not None]}
+    return frozenset(
+        file.path for file in then
+        if file.path not in changed and here.get(file.path) == file
+        and os.path.lexists(os.path.join(copy.root, file.path))
+    )
 
 
 def root_of(record: Record) -> str:

@@ -246,8 +246,8 @@ def _as_they_were(record: Record, copy: WorkingCopy) -> frozenset[str]:
             now = copy.tree(status.version, {}).files
     except VersionControlError:
         return frozenset()
-    changed = {change.path for change in (*record.changes, *status.changed)}
-    here = {file.path: file for file in [each for each in now if each.key is not None]}
+    changed = {change.path for change in record.changes} | {change.path for change in status.changed}
+    here = {file.path: file for file in now if file.key is not None}
     return frozenset(
         file.path for file in then
         if file.path not in changed and here.get(file.path) == file

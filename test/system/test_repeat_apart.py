@@ -156,7 +156,8 @@ def begin(project, *words):
     )
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        if list((project / ".smt" / "work").glob("apart-*/tree/Data/begun")):
+        begun = (project / ".smt" / "work").glob("apart-*/tree/Data/begun")
+        if any(path.is_file() for path in begun):  # where a view notes that a file was removed, there is something else
             return started
         time.sleep(0.02)
     started.kill()

@@ -1,10 +1,12 @@
 """A repetition writes nothing over the user's files, wherever its program writes, and leaves nothing behind."""
 
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -220,6 +222,56 @@ def test_outputs_of_a_killed_repetition_are_its_own_and_not_those_of_the_user(lo
     assert is_gone(long_run)
     first, second = record(smt, "first"), record(smt, "second")
     assert [key["digest"] for key in second["output_data"]] == [key["digest"] for key in first["output_data"]]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="who isn't root has done that in all other tests")
+def test_who_isn_t_root_gets_a_view_as_well_and_is_observed_in_it(view):
+    """In folders of root's, too, if they are wanted; all that is left can be removed."""
+    import sumatra.capture.accesses
+    import sumatra.capture.notify
+    import sumatra.capture.unaided
+    from sumatra.capture.observation import begin as observe
+
+    loaded = sumatra.capture.accesses, sumatra.capture.notify, sumatra.capture.unaided, ctypes
+    assert all(loaded)  # before we are somebody who may not look where Python lies
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as base:
+        for name, owner in (("root's", 0), ("user's", 12345), ("view", 12345)):
+            os.mkdir(os.path.join(base, name))
+            os.chmod(os.path.join(base, name), 0o777)
+            os.chown(os.path.join(base, name), owner, owner)
+        os.chmod(base, 0o755)
+        folder = os.path.join(base, "view")
+        pid = os.fork()
+        if not pid:
+            try:
+                os.setgroups([])
+                os.setgid(12345)
+                os.setuid(12345)
+                ctypes.CDLL(None).prctl(4, 1)  # PR_SET_DUMPABLE: as after starting a program
+                os.chdir(os.path.join(base, "user's"))
+                View(folder, wanted=[os.path.join(base, "root's")]).enter()
+                observer = observe(os.path.join(folder, "log"), "notify")
+                script = "echo 1 > here && echo 2 > ../root\\'s/there && test $(id -u) = 12345 && ! echo 3 > /etc/not"
+                program = observer.spawn("/bin/sh", ["sh", "-c", script], {"PATH": "/usr/bin:/bin"}, {}, ())
+                status = os.waitpid(program, 0)[1]
+                written = {os.path.basename(file.path) for file in observer.finish().files if file.created}
+                os._exit(status or (written != {"here", "there"}))
+            except BaseException as error:  # noqa: BLE001
+                os.write(2, repr(error).encode())
+            finally:
+                os._exit(77)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert not os.listdir(os.path.join(base, "user's"))
+        assert not os.listdir(os.path.join(base, "root's"))
+        with open(place_of(folder, os.path.join(base, "root's", "there"))) as file:
+            assert file.read() == "2\n"
+        pid = os.fork()
+        if not pid:
+            os.setuid(12345)
+            remove(folder)
+            os._exit(len(os.listdir(base)) - 3)  # the folder itself lies in root's
+        assert os.waitpid(pid, 0)[1] == 0
+        assert os.listdir(folder) == []
 
 
 def test_a_program_may_do_in_a_view_what_it_may_do_otherwise(tmp_path, view):

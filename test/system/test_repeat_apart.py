@@ -213,15 +213,24 @@ def test_killing_everything_leaves_no_process_and_no_mount_and_the_next_command_
     assert os.listdir(long_run / ".smt" / "work") == []
 
 
-def test_outputs_of_a_killed_repetition_are_its_own_and_not_those_of_the_user(long_run, smt, view):
-    (long_run / "Data" / "begun").write_text("mine")
+def test_outputs_of_a_killed_repetition_are_its_own_and_not_those_of_the_user(long_run, smt, far, view):
+    code = (long_run / "wait.py").read_text()
+    (long_run / "wait.py").write_text(f"open({str(far / 'x')!r}, 'w').write('1')\n{code}")
+    (long_run / "rounds").write_text("1")
+    smt("delete", "first")
+    smt("run", "-l", "first", "--", "python", "wait.py")
+    (long_run / "rounds").write_text("600")
+    for path in (long_run / "Data" / "begun", far / "x"):
+        path.write_text("mine")
     started = begin(long_run, "--label", "second")
     time.sleep(0.3)
     os.killpg(started.pid, signal.SIGKILL)
     started.communicate(timeout=30)
     assert is_gone(long_run)
     first, second = record(smt, "first"), record(smt, "second")
-    assert [key["digest"] for key in second["output_data"]] == [key["digest"] for key in first["output_data"]]
+    outputs = [{key["path"]: key["digest"] for key in each["output_data"]} for each in (first, second)]
+    assert len(outputs[0]) == 2
+    assert outputs[1] == outputs[0]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="who isn't root has done that in all other tests")

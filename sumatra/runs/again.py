@@ -283,6 +283,7 @@ def _put_together(record: Record, root: str, scratch: str, folder: str) -> None:
     with suppress(OSError):
         os.unlink(folder)  # the link that is there during the run
     os.rename(os.path.join(scratch, "tree"), folder)
+    remove(os.path.join(folder, ".git"))  # of that version, without its objects: nobody should take it for a repository
     for here, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(here, name)

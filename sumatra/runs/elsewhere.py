@@ -224,6 +224,9 @@ def build_again(
             _put(scaffold.inside(record.parameters.path or ""), record.parameters.content)
         found = InPlace(root, folder, copy, there) if in_place else scaffold
         found.version = record.version
+        if in_place and copy is not None and record.version not in (None, copy.version()):
+            with suppress(VersionControlError, OSError):  # programs that ask git get another answer, then
+                copy.stand_in(record.version or "", found.folder)
         if not in_place:
             found.link_the_rest(written_alone(record))
             os.makedirs(found.inside(record.working_directory), exist_ok=True)

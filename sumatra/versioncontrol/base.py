@@ -175,6 +175,13 @@ class WorkingCopy(ABC):
             tree = tree._replace(files=[file for file in tree.files if file.path not in without])
         return _export.write(tree, self.contents, changes, _export.prepare(folder), content)
 
+    def stand_in(self, version: str, folder: str) -> bool:
+        """Write into *folder* what has the system's programs take *version* for the current one; tell if it was done.
+
+        The folder is going to be seen laid over the root of this working copy, in which nothing changes.
+        """
+        return False
+
     def bundle(self, version: str, path: str) -> None:
         """Write a new file *path* from which *version* can be restored without this repository.
 

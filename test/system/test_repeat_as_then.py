@@ -78,6 +78,26 @@ def test_standard_input_is_the_file_that_it_was(project, smt, tmp_path):
     assert (said.status, said.out) == (0, f"{MATCH}\n")
 
 
+def test_a_program_that_asks_git_for_the_version_gets_that_of_then(project, smt, git, view):
+    (project / "ask.sh").write_text("{ git rev-parse HEAD; git describe --always --dirty; } > Data/version\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "ask")
+    smt("run", "-l", "first", "--", "sh", "ask.sh")
+    version = git("rev-parse", "HEAD")
+    (project / "main.py").write_text("another\n")
+    (project / "new.py").write_text("new\n")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "more")
+    before = git("rev-parse", "HEAD"), git("status", "--porcelain"), os.stat(project / ".git" / "index").st_mtime_ns
+    said = smt("repeat", "first", "--keep", "--label", "second")
+    assert (said.status, said.out) == (0, f"{MATCH}\n"), said.err
+    kept = project / ".smt" / "work" / "second"
+    assert (kept / "Data" / "version").read_text().startswith(f"{version}\n")
+    assert not (kept / ".git").exists()
+    after = git("rev-parse", "HEAD"), git("status", "--porcelain"), os.stat(project / ".git" / "index").st_mtime_ns
+    assert after == before
+
+
 def test_policy_about_uncommitted_changes_is_no_obstacle(project, smt):
     smt("run", "-l", "first", "--", "python", "main.py", "default.param")
     smt("configure", "--on-changed=error")

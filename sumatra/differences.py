@@ -12,7 +12,7 @@ from typing import Any
 from sumatra.facts import fact, field
 from sumatra.records import Change, Checkout, DataKey, Dependency, Executable, Record
 
-__all__ = ["CAUSES", "KINDS", "Difference", "Differences", "between", "varying"]
+__all__ = ["CAUSES", "KINDS", "Difference", "Differences", "between", "is_harmless", "varying"]
 
 #: In the order in which they are told; the first is what came out, the others what may be the cause, likeliest first.
 KINDS = ("results", "inputs", "parameters", "code", "dependencies", "environment", "command", "platform")
@@ -238,12 +238,17 @@ def _environment(one: Record, other: Record, unknown: list[str]) -> Iterator[Dif
         unknown.append(f"environment: {(other if one.environment else one).label} doesn't tell it")
     else:
         for name, first, second in _pairs(one.environment, other.environment):
-            matters = False if _HARMLESS.fullmatch(name.rstrip("0123456789")) or _HARMLESS.match(name) else None
+            matters = False if is_harmless(name) else None
             yield Difference("environment", name, first, second, True if _THREADS.fullmatch(name) else matters)
     for name, first, second in _pairs(one.surroundings, other.surroundings):
         yield Difference("environment", name, first, second)
     for name, first, second in _pairs(one.seeds, other.seeds):
         yield Difference("environment", f"seed {name}", first, second, True)
+
+
+def is_harmless(name: str) -> bool:
+    """Tell whether the environment variable *name* hardly ever changes what is computed."""
+    return bool(_HARMLESS.fullmatch(name.rstrip("0123456789")) or _HARMLESS.match(name))
 
 
 def _command(one: Record, other: Record, unknown: list[str]) -> Iterator[Difference]:

@@ -348,11 +348,17 @@ class Project:
             self._take_in()
         return done
 
-    def plan_repeat(self, label: str) -> "Plan":
-        """Return how the record *label* would be repeated; raises `ProjectError` where it can't be."""
+    def plan_repeat(
+        self, label: str, *, recorded: bool = False, in_place: bool = False, dry: bool = False
+    ) -> "Plan":
+        """Return how the record *label* would be repeated; raises `ProjectError` where it can't be.
+
+        With *recorded*, the Python environment is built again as it was; not so if *dry*: then it is only told how.
+        Whatever could overwrite the user's files is refused, unless it may be run *in place*.
+        """
         from sumatra.runs.repeating import plan
 
-        return plan(self.get_record(label), self._workshop())
+        return plan(self.get_record(label), self._workshop(), recorded=recorded, in_place=in_place, dry=dry)
 
     def repeat(self, plan: "Plan", *, label: str | None = None, keep: bool = False) -> "Repeated":
         """Repeat what *plan* says, apart from the user's files, and compare the results.

@@ -241,3 +241,39 @@ def p4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
     run("client", "-i", form="Client: ws\n\nRoot: ws\n\nView:\n\t//depot/model/... //ws/...\n")
     return run
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> None:
+    """Skip the test where a process can't have a view of the files of its own; fail it where it has to."""
+    from sumatra.runs.apart import obstacle
+
+    reason, _ = obstacle(str(tmp_path / "probe"), str(tmp_path))
+    if reason:
+        if "view" in os.environ.get("SMT_TEST_REQUIRE", "").split(","):
+            pytest.fail(f"{reason}, and SMT_TEST_REQUIRE says that there must be a view", pytrace=False)
+        pytest.skip(reason)
+
+
+NO_VIEW = """\
+import sumatra.runs.apart as apart
+def refuse(self):
+    raise apart.NotPossible("this system allows no view of its own")
+apart._System.new_namespaces = refuse
+from sumatra.cli import entry
+raise SystemExit(entry())
+"""
+
+
+@pytest.fixture
+def smt_without_view() -> Callable[..., Said]:
+    """Run ``smt`` as on a system where processes can't have a view of the files of their own."""
+
+    def run(*words: str) -> Said:
+        done = subprocess.run(
+            [sys.executable, "-c", NO_VIEW, *words], capture_output=True, text=True, timeout=60, check=False,
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    return run

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from sumatra.errors import ProjectError
 from sumatra.files import make_private
-from sumatra.process import ask, find_program
+from sumatra.process import ask
+from sumatra.runs.installers import as_for_pip, find_uv
 
 __all__ = ["Packages", "names_python"]
 
@@ -59,10 +60,13 @@ class Packages:
 
     def _install(self, requirement: str, target: str) -> None:
         python = str(self._python)
-        uv = find_program("uv")
-        words = [uv, "pip", "install", "--quiet", "--python", python] if uv else [python, "-m", "pip", "install", "-q"]
+        uv = find_uv()
+        more, told = as_for_pip(os.environ) if uv else ([], {})
+        words = [uv, "pip", "install", *more, "--quiet", "--python", python] if uv else [
+            python, "-m", "pip", "install", "-q"
+        ]
         try:
-            done = ask([*words, "--no-deps", "--target", target, requirement], timeout=_LONGEST)
+            done = ask([*words, "--no-deps", "--target", target, requirement], environment=told, timeout=_LONGEST)
         except (OSError, TimeoutError) as error:
             raise ProjectError(f"{requirement} can't be installed: {error}") from error
         if done.status:

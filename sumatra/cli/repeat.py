@@ -4,16 +4,20 @@
     smt repeat last --times 5        (is it deterministic?)
     smt repeat LABEL LABEL --dry-run (tell what would be done, and what stands in its way)
     smt repeat --tag "Figure 6"
+    smt repeat LABEL --env recorded  (with the Python packages of then)
 
-The code of the run, uncommitted changes included, is put together in a folder of its own, and the command is run in
-there: your files and the results of the first run stay as they are. Inputs are checked first. Results that differ are
-kept in that folder. The exit status is 0 if all results match, 1 if any differs or isn't known, 3 if a run can't be
-repeated.
+The code of the run, uncommitted changes included, is put together in a folder of its own, and the command is run in a
+view of your files in which it stands in the place of yours: your files and the results of the first run stay as they
+are, whatever the program writes. Where the system allows no such view, it is run in that folder, and what would
+overwrite something is refused unless you say --in-place. Inputs are checked first, and taken from what was kept if
+they have changed. Environment variables are put back. Results that differ are kept. The exit status is 0 if all
+results match, 1 if any differs or isn't known, 3 if a run can't be repeated, 130 if you interrupt it.
 """
 
 import argparse
 import json
 import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sumatra.cli.terminal import parse_anywhere, project_here, say
@@ -34,6 +38,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("-t", "--tag", help="repeat all records that have this tag")
     add("--last", action="store_true", help="repeat the last run")
     add("--times", type=int, default=1, metavar="N", help="repeat each of them N times, and tell how many match")
+    add(
+        "--env", choices=("current", "recorded"), default="current",
+        help="with the Python environment of today, or with that of then, built again (default: current)",
+    )
+    add(
+        "--in-place", action="store_true",
+        help="run even if files can't be kept apart, so that it may overwrite what it writes by absolute paths",
+    )
     add("--dry-run", action="store_true", help="run nothing: tell what would be done and what stands in its way")
     add("--keep", action="store_true", help="keep the folder with the new results even if they match")
     add("--json", action="store_true", help="print JSON")
@@ -54,29 +66,52 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.times} times can't be done", "take 1 or more")
     if args.new_label and len(labels) * args.times > 1:
         raise UsageError("there would be several records with one label", "leave --label out")
-    plans = [project.plan_repeat(label) for label in labels]
+    labels = list(dict.fromkeys(labels))
+    plans = [
+        project.plan_repeat(label, recorded=args.env == "recorded", in_place=args.in_place, dry=args.dry_run)
+        for label in labels
+    ]
     if args.dry_run:
         _print_plans(plans, args.json)
         return 0
     told: list[dict[str, Any]] = []
     match = True
+    interrupted = 0
     for plan in plans:
         for note in plan.notes:
             say(f"{plan.record.label}: {note}")
-        results = [project.repeat(plan, label=args.new_label, keep=args.keep) for _ in range(args.times)]
+        results = list(_repeated(project, plan, args))
         match = match and all(result.match for result in results)
         told.append(_as_json(plan, results))
         if not args.json:
             _print(plan, results, several=len(plans) > 1)
+        interrupted = results[-1].interrupted
+        if interrupted:
+            break
     if args.json:
         print(json.dumps(told, indent=2))
-    return int(not match)
+    return 128 + interrupted if interrupted else int(not match)
+
+
+def _repeated(project: Any, plan: Plan, args: argparse.Namespace) -> Iterator[Repeated]:
+    """Repeat *plan* as often as is wanted, or until the user interrupts it."""
+    for _ in range(args.times):
+        found: Repeated = project.repeat(plan, label=args.new_label, keep=args.keep)
+        for path in found.overwritten:
+            say(f"{plan.record.label}: {path} isn't what it was before: the repetition may have written it")
+        yield found
+        if found.interrupted:
+            return
 
 
 def _print_plans(plans: list[Plan], as_json: bool) -> None:
     if as_json:
         told = [
-            {"label": plan.record.label, "command": plan.command, "version": plan.record.version, "notes": plan.notes}
+            {
+                "label": plan.record.label, "command": plan.command, "version": plan.record.version,
+                "notes": plan.notes, "conditions": plan.conditions, "apart": plan.has_view,
+                "packages": [line.text for line in plan.python.lines] if plan.python else None,
+            }
             for plan in plans
         ]
         print(json.dumps(told, indent=2))
@@ -87,13 +122,18 @@ def _print_plans(plans: list[Plan], as_json: bool) -> None:
         changes = f" with {len(record.changes)} changed files" if record.changes else ""
         print(f"  code     {record.version or 'the files that were kept'}{changes}")
         print(f"  inputs   {len(record.input_data) - len(plan.inputs)} of {len(record.input_data)} are as they were")
+        if plan.python is not None:
+            print(f"  packages {visible(plan.python.summary)}")
+            for line in plan.python.lines:
+                print(f"           {visible(line.text)}")
+        print(f"  files    {'nothing reaches yours' if plan.has_view else 'written in a folder of its own'}")
         for note in plan.notes:
             print(f"  !        {visible(note)}")
 
 
 def _print(plan: Plan, results: list[Repeated], *, several: bool) -> None:
     for result in results:
-        condition = " (the inputs are not those of then, see above)" if plan.inputs else ""
+        condition = f" (the {_and(plan.conditions)} are not those of then, see above)" if plan.conditions else ""
         head = f"{visible(plan.record.label)}: " if several else ""
         print(f"{head}{result.sentence}{condition}")
         if result.match:
@@ -114,6 +154,10 @@ def _print(plan: Plan, results: list[Repeated], *, several: bool) -> None:
         print(f"{visible(plan.record.label)}: {good} of {len(results)} identical")
 
 
+def _and(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 def _brief(value: str | None) -> str:
     return "none" if value is None else visible(value[:60])
 
@@ -121,7 +165,9 @@ def _brief(value: str | None) -> str:
 def _as_json(plan: Plan, results: list[Repeated]) -> dict[str, Any]:
     return {
         "label": plan.record.label,
-        "conditional": bool(plan.inputs),
+        "conditional": bool(plan.conditions),
+        "conditions": list(plan.conditions),
+        "apart": plan.has_view,
         "notes": list(plan.notes),
         "repeats": [
             {

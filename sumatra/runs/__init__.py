@@ -62,7 +62,8 @@ class Request:
     began: float | None = None  #: when smt was started, by the monotonic clock
     version: str | None = None  #: of the code, where not the current one is to be run
     keep: bool = False  #: the folder in which another version was built
-    again: Record | None = None  #: the run that is to be repeated, with its own code
+    again: Record | None = None  #: the run that is to be repeated
+    prepared: Elsewhere | None = None  #: its code, where it was put together before
 
 
 @fact
@@ -186,8 +187,11 @@ def _elsewhere(request: Request, workshop: Workshop, label: str, around: _Around
     work = os.path.join(workshop.folder, "work")
     folder = os.path.join(work, file_name(label))
     if request.again is not None:
-        elsewhere = build_again(request.again, folder, workshop.objects, workshop.root, work)
         around = around._replace(folder=request.again.working_directory)
+        if request.prepared is not None:
+            with suppress(OSError):  # where `taking_in` looks, should we be killed
+                os.symlink(request.prepared.folder, folder)
+        elsewhere = request.prepared or build_again(request.again, folder, workshop.objects, workshop.root, work)
     else:
         elsewhere = build(request.version or "", around.folder, folder, workshop.objects)
     os.chdir(elsewhere.inside(around.folder))
@@ -196,7 +200,10 @@ def _elsewhere(request: Request, workshop: Workshop, label: str, around: _Around
     found = replace(around.code, version=elsewhere.version, diff="", changes=(), findings=(), copy=elsewhere.copy)
     if request.again is not None:
         first = request.again
-        found = replace(found, repository=first.repository, diff=first.diff, changes=first.changes)
+        found = replace(
+            found, repository=first.repository, diff=first.diff, changes=first.changes,
+            user=elsewhere.copy.user() if elsewhere.copy else "",
+        )
     return elsewhere, around._replace(
         environment=environment, executable=executable, main_file=request.main_file or main_file, code=found
     )
@@ -236,6 +243,8 @@ def _look_around(request: Request, workshop: Workshop, now: datetime) -> _Around
     executable, main_file = programs.describe([*request.program, *request.arguments], here, environment)
     main_file = request.main_file or main_file
     chosen = workshop.settings
+    if request.again is not None:  # its code is the one of then, whatever there is now
+        return _Around(now, here, environment, executable, main_file, code.Code())
     found = code.look(
         here, policy=chosen.on_changed, store=workshop.objects, main_file=main_file,
         limits=code.Limits(parse_size(chosen.largest_untracked), parse_size(chosen.largest_untracked_total)),

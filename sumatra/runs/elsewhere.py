@@ -14,9 +14,16 @@ from sumatra.capture.observation import Observed
 from sumatra.errors import ProjectError, UsageError, VersionControlError
 from sumatra.files import ContentStore, digest_file, write_atomically
 from sumatra.records import Finding, Record
+from sumatra.runs.apart import place_of
 from sumatra.versioncontrol import WorkingCopy
 
-__all__ = ["Elsewhere", "build", "build_again", "has_own_parameters", "is_own_copy"]
+__all__ = [
+    "OUTSIDE", "Elsewhere", "InPlace", "build", "build_again", "has_own_parameters", "is_own_copy",
+    "root_of", "written_alone",
+]
+
+#: The folder among the results of a repetition for those that lie outside the working tree, under their whole names.
+OUTSIDE = ".outside"
 
 
 class Elsewhere:
@@ -35,8 +42,16 @@ class Elsewhere:
         self._tracked = _files_now(copy) if copy else frozenset()
 
     def inside(self, path: str) -> str:
-        """Return the path in here that corresponds to *path* (absolute) in the working tree; others stay."""
-        return _moved(os.path.realpath(path), self._root, self.folder)
+        """Return the path in here that corresponds to *path* (absolute) in the working tree; others stay.
+
+        Of those, what a repetition has written is found where it was kept apart.
+        """
+        path = os.path.realpath(path)
+        moved = _moved(path, self._root, self.folder)
+        if moved != path or not self.apart:
+            return moved
+        kept = self.folder + "/" + OUTSIDE + path
+        return kept if os.path.lexists(kept) else place_of(os.path.dirname(self.folder), path) or path
 
     def outside(self, path: str) -> str:
         """Return the path in the working tree that corresponds to *path* (absolute) in here; others stay."""
@@ -124,6 +139,45 @@ class Elsewhere:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class InPlace(Elsewhere):
+    """The code in *folder*, which is seen in the place of the working tree at *root*: every name is the user's.
+
+    Files that are *there*, in the working tree, as they were aren't in the folder.
+    """
+
+    def __init__(
+        self, root: str, folder: str, copy: WorkingCopy | None, there: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__(root, folder, copy, apart=True)
+        self._code = there.union(_files_in(self.folder))
+
+    @property
+    def root(self) -> str:
+        """Where it is seen."""
+        return self._root
+
+    def inside(self, path: str) -> str:
+        return os.path.realpath(path)
+
+    def outside(self, path: str) -> str:
+        return path
+
+    def holds(self, path: str) -> bool:
+        return False
+
+    def is_code(self, path: str) -> bool:
+        return os.path.relpath(path, self._root) in self._code
+
+    def remove(self) -> None:
+        pass
+
+    def clear(self, written: frozenset[str]) -> None:
+        """Remove, in the view, what isn't of that version, and the files *written* (absolute) by the first run."""
+        for path in (*(os.path.join(self._root, each) for each in self._tracked - self._code), *written):
+            with suppress(OSError):
+                os.unlink(path)
+
+
 def build(name: str, here: str, folder: str, objects: ContentStore) -> Elsewhere:
     """Return the version *name* of the code around the folder *here*, built in *folder*, which is new.
 
@@ -146,33 +200,74 @@ def build(name: str, here: str, folder: str, objects: ContentStore) -> Elsewhere
     return found
 
 
-def build_again(record: Record, folder: str, objects: ContentStore, near: str, work: str) -> Elsewhere:
+def build_again(
+    record: Record, folder: str, objects: ContentStore, near: str, work: str, *, in_place: bool = False
+) -> Elsewhere:
     """Return the code of *record*, uncommitted changes included, built in *folder*, which is new.
 
-    What the first run wrote isn't in it.  *near* is the project's folder.  Raises `ProjectError` where the code isn't
-    to be had, or the run's folder isn't there any more.
+    What the first run wrote isn't in it.  *near* is the project's folder.  If it is to be seen *in place* of the
+    working tree, nothing is linked into it.  Raises `ProjectError` where the code isn't to be had, or the run's folder
+    isn't there any more.
     """
     from sumatra.runs.rebuilding import rebuild
 
-    root = record.repository.root if record.repository and record.repository.root else record.working_directory
+    root = root_of(record)
     if not os.path.isdir(root):
         raise ProjectError(f"{root}, in which {record.label} was run, isn't there", "put it back, or link it")
     copy = versioncontrol.find(root) if record.repository else None
-    found = Elsewhere(root, folder, copy, apart=True)
-    found.version = record.version
+    there = _as_they_were(record, copy) if in_place and copy else frozenset()
+    scaffold = Elsewhere(root, folder, None if in_place else copy, apart=True)
     try:
-        rebuild(record, found.folder, objects, near, work)
-        store = str(record.datastore.options.get("root", "")) if record.datastore else ""
-        written = {os.path.realpath(os.path.join(store, key.path)) for key in record.output_data}
-        read = {os.path.realpath(key.path) for key in record.input_data}
-        found.link_the_rest(frozenset(written - read))
-        os.makedirs(found.inside(record.working_directory), exist_ok=True)
+        os.makedirs(scaffold.folder, exist_ok=True)
+        rebuild(record, scaffold.folder, objects, near, work, there)
         if has_own_parameters(record):
-            _put(found.inside(record.parameters.path or ""), record.parameters.content)
+            _put(scaffold.inside(record.parameters.path or ""), record.parameters.content)
+        found = InPlace(root, folder, copy, there) if in_place else scaffold
+        found.version = record.version
+        if in_place and copy is not None and record.version not in (None, copy.version()):
+            with suppress(VersionControlError, OSError):  # programs that ask git get another answer, then
+                copy.stand_in(record.version or "", found.folder)
+        if not in_place:
+            found.link_the_rest(written_alone(record))
+            os.makedirs(found.inside(record.working_directory), exist_ok=True)
     except BaseException:
-        found.remove()
+        scaffold.remove()
         raise
     return found
+
+
+def _as_they_were(record: Record, copy: WorkingCopy) -> frozenset[str]:
+    """Return the files of the version of *record* that lie unchanged in the working tree."""
+    if record.version is None or any(change.mode == "160000" for change in record.changes):
+        return frozenset()
+    try:
+        status = copy.status(untracked=False)
+        then = now = copy.tree(record.version, {}).files
+        if status.version is None:
+            return frozenset()
+        if status.version != record.version:
+            now = copy.tree(status.version, {}).files
+    except VersionControlError:
+        return frozenset()
+    changed = {change.path for change in record.changes} | {change.path for change in status.changed}
+    here = {file.path: file for file in now if file.key is not None}
+    return frozenset(
+        file.path for file in then
+        if file.path not in changed and here.get(file.path) == file
+        and os.path.lexists(os.path.join(copy.root, file.path))
+    )
+
+
+def root_of(record: Record) -> str:
+    """Return the folder that the code of *record* lay in."""
+    return record.repository.root if record.repository and record.repository.root else record.working_directory
+
+
+def written_alone(record: Record) -> frozenset[str]:
+    """Return what the run wrote and hadn't read, by real names."""
+    store = str(record.datastore.options.get("root", "")) if record.datastore else ""
+    written = {os.path.realpath(os.path.join(store, key.path)) for key in record.output_data}
+    return frozenset(written - {os.path.realpath(key.path) for key in record.input_data})
 
 
 def has_own_parameters(record: Record) -> bool:
@@ -201,6 +296,13 @@ def _files_now(copy: WorkingCopy) -> frozenset[str]:
     except VersionControlError:
         return frozenset()
     return frozenset(committed | {change.path for change in status.changed})
+
+
+def _files_in(folder: str) -> Iterator[str]:
+    """Yield the files below *folder*, links among them, relative to it."""
+    for here, _, names in os.walk(folder):
+        for name in names:
+            yield os.path.relpath(os.path.join(here, name), folder)
 
 
 def _above(path: str) -> Iterator[str]:

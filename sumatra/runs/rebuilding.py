@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import suppress
 
 from sumatra import versioncontrol
@@ -15,12 +15,15 @@ from sumatra.versioncontrol import WorkingCopy
 __all__ = ["content_of", "rebuild", "working_copies"]
 
 
-def rebuild(record: Record, folder: str, objects: ContentStore, near: str, work: str) -> tuple[str, ...]:
+def rebuild(
+    record: Record, folder: str, objects: ContentStore, near: str, work: str, without: Collection[str] = ()
+) -> tuple[str, ...]:
     """Write the code of *record*, uncommitted changes included, into *folder*; return what is missing, as sentences.
 
     *folder* is empty or not there yet.  The version is looked for in the working copy that the record names, then in
     the one around *near* (the project's folder), then among what was kept in *objects*, and at last where the
-    repository was cloned from; *work* is a folder for that.  Raises `ProjectError` if it is nowhere.
+    repository was cloned from; *work* is a folder for that.  Files of the version that
+    *without* names aren't written.  Raises `ProjectError` if it is nowhere.
     """
     if record.repository is None:
         kept = [change for change in record.changes if change.kind == "code"]
@@ -29,7 +32,7 @@ def rebuild(record: Record, folder: str, objects: ContentStore, near: str, work:
         return versioncontrol.restore(kept, folder, objects.get)
     complaints: list[str] = []
     for copy in working_copies(record, objects, near, work, complaints):
-        return copy.export(record.version, record.changes, folder, objects.get)
+        return copy.export(record.version, record.changes, folder, objects.get, without)
     reasons = f" ({'; '.join(complaints)})" if complaints else ""
     raise ProjectError(
         f"version {record.version} of {record.repository.url} isn't to be had any more{reasons}",

@@ -2,17 +2,26 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from contextlib import suppress
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
-from sumatra import differences
-from sumatra.errors import ProjectError, SumatraError
-from sumatra.files import digest_bytes, file_name
-from sumatra.records import DataKey, Record
-from sumatra.runs import Done, Request, execute
-from sumatra.runs.elsewhere import Elsewhere, has_own_parameters, is_own_copy
+from sumatra import differences, versioncontrol
+from sumatra.errors import ProjectError, SumatraError, VersionControlError
+from sumatra.files import digest_bytes
+from sumatra.records import Checkout, DataKey, Record
+from sumatra.runs import Done, Request
+from sumatra.runs.again import Way, run_again
+from sumatra.runs.apart import is_below, obstacle, remove
+from sumatra.runs.elsewhere import has_own_parameters, is_own_copy, root_of
+from sumatra.runs.ending import some
 from sumatra.runs.rebuilding import content_of
+from sumatra.runs.variables import again_as_then
 from sumatra.runs.verifying import Item, items_of, verified
 from sumatra.runs.workshop import Workshop
+
+if TYPE_CHECKING:
+    from sumatra.runs.environments import Environment
 
 __all__ = ["Plan", "Repeated", "plan", "repeat", "verdicts"]
 
@@ -30,6 +39,12 @@ class Plan(NamedTuple):
     command: tuple[str, ...]
     inputs: tuple[tuple[Item, str], ...]  #: those that aren't as they were, each with what has become of it
     notes: tuple[str, ...]  #: what can't be the same, a sentence each
+    conditions: tuple[str, ...] = ()  #: what of that the results may depend on, in few words
+    supplied: tuple[tuple[str, str], ...] = ()  #: inputs that are taken from what was kept: path and digest
+    environment: Mapping[str, str] = MappingProxyType({})  #: the variables that its program gets
+    has_view: bool = False  #: whether nothing that it writes can reach the user's files
+    python: "Environment | None" = None  #: the environment that is built again for it
+    checkouts: tuple[Checkout, ...] = ()  #: working copies of other code that are put together as they were
 
 
 class Repeated(NamedTuple):
@@ -39,6 +54,8 @@ class Repeated(NamedTuple):
     done: Done
     outputs: Mapping[str, str]  #: verdict by path
     folder: str  #: where the new results lie, if they were kept; else empty
+    interrupted: int = 0  #: the signal that told us to end; 0 if none did
+    overwritten: tuple[str, ...] = ()  #: results of the first run that aren't what they were before
 
     @property
     def match(self) -> bool:
@@ -58,6 +75,8 @@ class Repeated(NamedTuple):
         """What came of it, in a sentence."""
         if self.match:
             return "The simulation results match."
+        if self.interrupted:
+            return "The repetition was interrupted."
         if self.done.record.status != self.record.status:
             states = f"the first run {self.record.status}, this one {self.done.record.status}"
             return f"The simulation results don't match: {states}."
@@ -72,10 +91,58 @@ class Repeated(NamedTuple):
         return differences.between(self.record, self.done.record).causes
 
 
-def plan(record: Record, workshop: Workshop) -> Plan:
-    """Return how *record* would be repeated; raise `ProjectError` where it can't be."""
+def plan(
+    record: Record, workshop: Workshop, *, recorded: bool = False, in_place: bool = False, dry: bool = False
+) -> Plan:
+    """Return how *record* would be repeated; raise `ProjectError` where it can't be.
+
+    With *recorded*, Python's environment is built again as it was (unless *dry*: then it is only foreseen); if it is
+    to be run *in place*, it doesn't matter that it may overwrite files of the user's.
+    """
+    _refuse(record)
+    lost = [change.path for change in record.changes if change.kind != "deleted" and change.digest is None]
+    notes = [f"{path} was changed when it was run, and its content wasn't kept" for path in lost]
+    conditions = ["changes of the code"] if lost else []
+    has_view, told = _view(record, workshop, in_place=in_place)
+    notes += told
+    checkouts, told = _checkouts(record, workshop, has_view=has_view)
+    notes += told
+    conditions += ["other working copies"] if told else []
+    odd, supplied = [], []
+    for item, outcome in verified(item for item in items_of(record, workshop.objects) if item.role == "input"):
+        if outcome == "ok" or _comes_with_the_code(item, record, workshop):
+            continue
+        what = {"not hashed": "wasn't hashed then, so it may be another"}.get(outcome, f"is {outcome}")
+        if outcome != "not hashed" and _is_kept(item, record, workshop, has_view=has_view):
+            notes.append(f"the input {item.path} {what}; it is taken from what was kept")
+            supplied.append((item.place, item.digest or ""))
+        else:
+            notes.append(f"the input {item.path} {what}")
+            odd.append((item, outcome))
+    if odd:
+        conditions.append("inputs")
+    variables, told = again_as_then(record, os.environ, workshop.key, recorded=recorded)
+    notes += told
+    python = None
+    if recorded:
+        from sumatra.runs.environments import build, foresee
+
+        python = foresee(record, workshop.objects)
+        python = python if dry else build(python)
+        notes += python.missing
+        conditions += ["packages"] if python.missing else []
+    return Plan(
+        record, _words(record), tuple(odd), tuple(notes), tuple(conditions), tuple(supplied), variables, has_view,
+        python, checkouts,
+    )
+
+
+def _refuse(record: Record) -> None:
+    """Raise `ProjectError` if the record doesn't tell enough."""
     if not record.command:
         raise ProjectError(f"{record.label} can't be repeated: its record doesn't tell the command")
+    if not record.has_ended:
+        raise ProjectError(f"{record.label} can't be repeated: it hasn't ended")
     if any("hmac-sha256:" in word for word in record.command):
         raise ProjectError(
             f"{record.label} can't be repeated: secrets among the words of its command were masked",
@@ -85,17 +152,86 @@ def plan(record: Record, workshop: Workshop) -> Plan:
         raise ProjectError(f"{record.label} can't be repeated: secrets among its parameters were masked")
     if record.launch_mode.name != "serial":
         raise ProjectError(f"{record.label} can't be repeated: it was started in the mode {record.launch_mode.name}")
-    lost = [change.path for change in record.changes if change.kind != "deleted" and change.digest is None]
-    notes = [f"{path} was changed when it was run, and its content wasn't kept" for path in lost]
-    odd = tuple(
-        (item, outcome) for item, outcome in verified(
-            item for item in items_of(record, workshop.objects) if item.role == "input"
-        ) if outcome != "ok" and not _comes_with_the_code(item, record, workshop)
-    )
-    for item, outcome in odd:
-        what = {"not hashed": "wasn't hashed then, so it may be another"}.get(outcome, f"is {outcome}")
-        notes.append(f"the input {item.path} {what}")
-    return Plan(record, _words(record), odd, tuple(notes))
+    if not os.path.isdir(root_of(record)):
+        raise ProjectError(
+            f"{record.label} can't be repeated: {root_of(record)}, in which it was run, isn't there",
+            "put it back, or link it",
+        )
+    if record.repository is None and not any(change.kind == "code" for change in record.changes):
+        raise ProjectError(f"{record.label} can't be repeated: its record has no version of the code and no files")
+
+
+def _view(record: Record, workshop: Workshop, *, in_place: bool) -> tuple[bool, list[str]]:
+    """Return whether there can be a view of the user's files, and what to say if not, or not of all.
+
+    Raises `ProjectError` where results of the first run would be overwritten, unless it is to be run *in place*.
+    """
+    root = os.path.realpath(root_of(record))
+    work = os.path.join(workshop.folder, "work")
+    reason, exposed = obstacle(os.path.join(work, f"probe-{os.getpid()}"), root)
+    outside = sorted(_written_outside(record, root))
+    if not reason:
+        open_to_it = [path for path in outside if any(is_below(path, folder) for folder in exposed)]
+        if not open_to_it:
+            return True, []
+        why, at_risk = f"{', '.join(exposed)} can't be kept apart", open_to_it
+    else:
+        named = any(root in word for word in (*record.command, record.parameters.content))
+        why, at_risk = reason, [*outside, *([f"{root} (its command or parameters name it)"] if named else [])]
+    if at_risk and not in_place:
+        raise ProjectError(
+            f"{record.label} can't be repeated without overwriting {some(at_risk)}: {why}",
+            "to do so nevertheless: smt repeat --in-place",
+        )
+    if not reason:
+        return True, [f"written over, as {why}: {some(at_risk)}"]
+    what = f"; it may overwrite {some(at_risk)}" if at_risk else ""
+    return False, [f"what the program writes by absolute paths isn't kept apart: {why}{what}"]
+
+
+def _checkouts(record: Record, workshop: Workshop, *, has_view: bool) -> tuple[tuple[Checkout, ...], list[str]]:
+    """Return the working copies of other code that have changed since, and what to say of those that stay changed."""
+    changed, notes = [], []
+    for checkout in record.checkouts:
+        state = _state_of(checkout)
+        if state == "same":
+            continue
+        lost = any(change.kind != "deleted" and change.digest is None for change in checkout.changes)
+        can_be = checkout.version is not None or bool(checkout.changes)
+        if has_view and state == "changed" and can_be and not lost:
+            changed.append(checkout)
+        else:
+            what = "isn't there any more" if state == "missing" else "has changed since, and is used as it is"
+            notes.append(f"{checkout.root}, which other code was loaded from, {what}")
+    return tuple(changed), notes
+
+
+def _state_of(checkout: Checkout) -> str:
+    """Tell whether a working copy is the ``same`` as then for sure, maybe ``changed``, or ``missing``."""
+    if not os.path.isdir(checkout.root):
+        return "missing"
+    try:
+        copy = versioncontrol.find(checkout.root)
+        status = copy.status() if copy is not None else None
+    except VersionControlError:
+        return "changed"
+    if status is None:
+        return "changed"
+    is_clean = not checkout.changes and not status.changed
+    return "same" if is_clean and status.version == checkout.version else "changed"
+
+
+def _written_outside(record: Record, root: str) -> Iterator[str]:
+    for path in _by_path(record):
+        if os.path.isabs(path) and not is_below(os.path.realpath(path), root):
+            yield path
+
+
+def _is_kept(item: Item, record: Record, workshop: Workshop, *, has_view: bool) -> bool:
+    """Tell whether the content is in the content store and can be put where the program looks for it."""
+    if item.digest is None or item.is_link or item.digest not in workshop.objects:
+        return False
+    return has_view or is_below(item.place, os.path.realpath(root_of(record)))
 
 
 def _comes_with_the_code(item: Item, record: Record, workshop: Workshop) -> bool:
@@ -128,15 +264,30 @@ def repeat(chosen: Plan, workshop: Workshop, *, label: str | None = None, keep: 
         reason=f"to repeat {record.label}", take_values=False, repeats=record.label, again=record, keep=True,
         stdin_file=stdin,
     )
-    done = execute(request, workshop)
-    root = record.repository.root if record.repository and record.repository.root else record.working_directory
-    folder = os.path.join(workshop.folder, "work", file_name(done.record.label))
-    elsewhere = Elsewhere(root, folder, None, apart=True)
+    way = Way(request, chosen.environment, chosen.has_view, chosen.supplied, checkouts=chosen.checkouts)
+    if chosen.python is not None:
+        from sumatra.runs.environments import put_to_use
+
+        way = put_to_use(chosen.python, way, record)
+    before = {} if chosen.has_view else _stamps(record)
+    done, folder, interrupted = run_again(record, way, workshop)
+    after = {} if chosen.has_view else _stamps(record)
     outputs = dict(verdicts(record, done.record))
-    found = Repeated(record, done, outputs, folder)
+    overwritten = tuple(path for path, stamp in before.items() if after.get(path) != stamp)
+    found = Repeated(record, done, outputs, folder, interrupted, overwritten)
     if found.match and not keep:
-        elsewhere.remove()
+        remove(folder)
         found = found._replace(folder="")
+    return found
+
+
+def _stamps(record: Record) -> dict[str, tuple[int, ...]]:
+    """Return what tells whether the results of *record*, where they lie, are still the same."""
+    found: dict[str, tuple[int, ...]] = {}
+    for path in _by_path(record):
+        with suppress(OSError):
+            status = os.stat(path)
+            found[path] = status.st_ino, status.st_size, status.st_mtime_ns
     return found
 
 

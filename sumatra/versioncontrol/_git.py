@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from sumatra.errors import VersionControlError
+from sumatra.facts import replace
+from sumatra.files import write_atomically
 from sumatra.records import Repository
 from sumatra.versioncontrol import _git_program
 from sumatra.versioncontrol._git_program import Git
@@ -207,6 +209,19 @@ class GitWorkingCopy(WorkingCopy):
         from sumatra.versioncontrol import _git_tree
 
         return _git_tree.contents(files)
+
+    def stand_in(self, version: str, folder: str) -> bool:
+        own = os.path.join(self.root, ".git")
+        if os.path.islink(own) or not os.path.isdir(own):
+            return False  # what belongs to it lies elsewhere
+        full = self.resolve(version)
+        inside = os.path.join(folder, ".git")
+        os.mkdir(inside)
+        index = os.path.join(inside, "index")
+        git = replace(self._git, environment={**self._git.environment, "GIT_INDEX_FILE": index})
+        git.say("read-tree", full)
+        write_atomically(os.path.join(inside, "HEAD"), f"{full}\n".encode(), 0o644)
+        return True
 
     def bundle(self, version: str, path: str) -> None:
         """Write a git bundle of *version* and its history: ``git clone PATH`` reads it.  Submodules aren't in it."""

@@ -6,7 +6,7 @@ file-system monitors, text converters): a repository may come from a stranger.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -155,22 +155,32 @@ class WorkingCopy(ABC):
         return None
 
     def export(
-        self, version: str | None, changes: Iterable[Change], folder: str, content: Callable[[str], bytes]
+        self, version: str | None, changes: Iterable[Change], folder: str, content: Callable[[str], bytes],
+        without: Collection[str] = (),
     ) -> tuple[str, ...]:
         """Write the tree of *version* with *changes* upon it into *folder*, and return what is missing, as sentences.
 
         *folder* is empty or not there yet.  *version* is None where there was no commit; *content* returns what a
-        digest names.  Neither the working copy nor anything in the repository is touched, and nothing that the
-        repository names is run, so files are as they are stored.  Raises `VersionControlError` if there is no such
-        version, if a content is gone or damaged, or for names that could lead out of *folder*; nothing is written
-        then, or (on a disk that is full) a part.
+        digest names.  Files of *version* that *without* names aren't written.  Neither the working copy nor anything in
+        the repository is touched, and nothing that the repository names is run, so files are as they are stored.
+        Raises `VersionControlError` if there is no such version, if a content is gone or damaged, or for names that
+        could lead out of *folder*; nothing is written then, or (on a disk that is full) a part.
         """
         from sumatra.versioncontrol import _export
 
         changes = tuple(changes)
         moved = _export.moved_submodules(changes, content)
         tree = _export.Tree(()) if version is None else self.tree(version, moved)
+        if without:
+            tree = tree._replace(files=[file for file in tree.files if file.path not in without])
         return _export.write(tree, self.contents, changes, _export.prepare(folder), content)
+
+    def stand_in(self, version: str, folder: str) -> bool:
+        """Write into *folder* what has the system's programs take *version* for the current one; tell if it was done.
+
+        The folder is going to be seen laid over the root of this working copy, in which nothing changes.
+        """
+        return False
 
     def bundle(self, version: str, path: str) -> None:
         """Write a new file *path* from which *version* can be restored without this repository.

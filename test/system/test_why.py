@@ -307,8 +307,7 @@ def test_a_changed_package_that_alters_a_figure_is_found(simulation, smt, tmp_pa
     Path("figure.py").write_text(Path("figure.py").read_text() + "# the end\n")
     harmless()
     assert smt("run", "-l", "now", "--", python, "figure.py", **HARMLESS).status == 0
-    said = smt("why", "then", "now", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels), UV_NO_INDEX="1",
-               UV_FIND_LINKS=str(wheels))
+    said = smt("why", "then", "now", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
     assert said.status == 0, said.out + said.err
     assert said.out.splitlines()[1] == "  package palette: 1.0 -> 1.1"
     assert os.path.getsize("figure.svg") > 0

@@ -68,12 +68,13 @@ def top_of(record: Record) -> str:
 
 def factors_between(
     one: Record, other: Record, trees: Callable[[Record], Mapping[str, CodeFile]],
-    kept: Callable[[Record, str, str | None], bytes],
+    kept: Callable[[Record, str, str | None], bytes], *, everywhere: bool = False,
 ) -> Found:
     """Return what differs between *one* and *other*.
 
     *trees* returns the code of a record; *kept* what a record's file (by its path relative to the top) with a digest
-    held, or raises `SumatraError` or `OSError`.
+    held, or raises `SumatraError` or `OSError`.  If *everywhere*, files outside of the folder of the code can be
+    swapped.
     """
     found = Found([], [])
     top = top_of(one)
@@ -82,7 +83,7 @@ def factors_between(
         os.path.relpath(os.path.realpath(record.parameters.path), top_of(record))
         for record in (one, other) if record.parameters.path
     }
-    inputs = _inputs(one, other, top, kept, found)
+    inputs = _inputs(one, other, top, kept, found, everywhere)
     code = _code(one, other, trees, {*paths, *(os.path.relpath(path, top) for path in results)})
     seen = {factor.path for factor in inputs}
     found.factors.extend(inputs)
@@ -104,7 +105,8 @@ def place_of(key: DataKey, record: Record) -> str:
 
 
 def _inputs(
-    one: Record, other: Record, top: str, kept: Callable[[Record, str, str | None], bytes], found: Found
+    one: Record, other: Record, top: str, kept: Callable[[Record, str, str | None], bytes], found: Found,
+    everywhere: bool,
 ) -> list[Factor]:
     places: list[dict[str, DataKey]] = []
     for record in (one, other):
@@ -122,24 +124,21 @@ def _inputs(
         name = os.path.relpath(place, top)
         if None in keys_here:
             continue  # one run didn't read it, which is no cause but comes of one
+        told = place if name.startswith("..") else name
         if None in digests:
-            found.fixed.append(f"the input {name}: its content isn't known in both runs")
-        elif name.startswith(".."):
-            found.fixed.append(f"the input {place} lies outside of {top}")
+            found.fixed.append(f"the input {told}: its content isn't known in both runs")
+        elif name.startswith("..") and not everywhere:
+            found.fixed.append(f"the input {told} lies outside of {top}")
         else:
             contents = []
             for record, digest in ((one, digests[0]), (other, digests[1])):
                 try:
                     contents.append(_content_of(record, name, digest, place, kept))
                 except (SumatraError, OSError):
-                    found.fixed.append(
-                        f"the input {name}: what it held in {record.label} isn't to be had any more"
-                    )
+                    found.fixed.append(f"the input {told}: what it held in {record.label} isn't to be had any more")
                     break
             else:
-                factors.append(Factor(
-                    "input", name, digests[0], digests[1], True, (contents[0], contents[1]), name
-                ))
+                factors.append(Factor("input", told, digests[0], digests[1], True, (contents[0], contents[1]), name))
     return factors
 
 

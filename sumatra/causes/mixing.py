@@ -19,6 +19,7 @@ class Mixture(NamedTuple):
     record: Record  #: as if it had been run like that; its command and changes say all about words and files
     variables: Mapping[str, str | None]  #: what they have to be; None where they have to be unset
     packages: Mapping[str, str]  #: versions by name
+    supplied: tuple[tuple[str, str], ...] = ()  #: files outside of the code: path and digest
 
 
 def mix(
@@ -34,8 +35,12 @@ def mix(
     changes = {change.path: change for change in one.changes}
     hidden: list[str] = []
 
+    supplied: list[tuple[str, str]] = []
+
     def put(path: str, content: bytes | None, mode: str) -> None:
-        if content is None:
+        if path.startswith("../") and content is not None:
+            supplied.append((os.path.normpath(os.path.join(top, path)), objects.put(content)))
+        elif content is None:
             hidden.append(os.path.join(top, path))
             changes.pop(path, None)
             if one.repository:
@@ -83,7 +88,7 @@ def mix(
         factor.name: str(factor.other if factor in chosen else factor.one)
         for factor in factors if factor.kind == "package"
     }
-    return Mixture(record, variables, packages)
+    return Mixture(record, variables, packages, tuple(supplied))
 
 
 def _parameters(one: Record, factors: Sequence[Factor], chosen: Collection[Factor]) -> tuple[str, bytes] | None:

@@ -16,6 +16,7 @@ from sumatra.causes.trials import FAILED, FIRST, NEITHER, SECOND, Trial, Trials,
 from sumatra.errors import ProjectError, SumatraError
 from sumatra.files import digest_bytes
 from sumatra.records import Record
+from sumatra.runs.apart import is_below, obstacle
 from sumatra.runs.rebuilding import content_of
 from sumatra.runs.trees import CodeFile, Trees
 from sumatra.runs.workshop import Workshop
@@ -91,9 +92,13 @@ def ask(
     by_status = (one.status, one.exit_status, one.signal) != (other.status, other.exit_status, other.signal)
     judged = () if by_status or test else tuple(files or [name for name in differing if name == "(printed)"])
     outside = [name for name in {**before, **after} if name.startswith("..") or os.path.isabs(name)]
-    if outside:
+    reason, exposed = obstacle(os.path.join(workshop.folder, f"probe-{os.getpid()}"), top_of(one))
+    reason = reason or ("it would be judged outside of its view" if test else "")
+    places = [os.path.normpath(os.path.join(top_of(one), name)) for name in outside]
+    if outside and (reason or any(is_below(place, folder) for place in places for folder in exposed)):
         raise ProjectError(
-            f"the runs write outside of {top_of(one)}, and trials would overwrite that: {outside[0]}",
+            f"the runs write outside of {top_of(one)}, and trials would overwrite that: {outside[0]}"
+            + (f" ({reason})" if reason else ""),
             "let the program write into its own folder",
         )
     work = os.path.join(workshop.folder, "work")
@@ -113,7 +118,7 @@ def ask(
                 code[record.id] = trees.of(record)
             return code[record.id]
 
-        found = factors_between(one, other, tree, kept)
+        found = factors_between(one, other, tree, kept, everywhere=not reason)
         # What repositories hold is read now: a clone that had to be made is gone once the trees are closed.
         factors = tuple(_held(factor) for factor in found.factors if factor.name not in ignore)
     trials = Trials(

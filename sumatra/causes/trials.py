@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import subprocess
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import NamedTuple
@@ -18,12 +18,15 @@ from sumatra.causes.factors import Factor, place_of, top_of
 from sumatra.causes.mixing import Mixture, mix
 from sumatra.causes.packages import Packages, names_python
 from sumatra.comparison import Session, Tolerances
-from sumatra.errors import SumatraError
+from sumatra.errors import ProjectError, SumatraError
 from sumatra.facts import replace
 from sumatra.files import digest_bytes, file_name, make_private, write_atomically
 from sumatra.records import DataKey, Record
 from sumatra.recordstore import RecordStore, open_store
-from sumatra.runs import Request, execute
+from sumatra.runs import Request
+from sumatra.runs.again import Way, run_again
+from sumatra.runs.apart import obstacle, remove
+from sumatra.runs.elsewhere import Elsewhere
 from sumatra.runs.workshop import Workshop
 
 __all__ = ["FAILED", "FIRST", "NEITHER", "SECOND", "Interrupted", "Trial", "Trials"]
@@ -33,6 +36,8 @@ FIRST, SECOND, NEITHER, FAILED = "first", "second", "neither", "failed"
 
 #: What ``--test`` commands end with where they can't tell, as those of ``git bisect run``.
 _CANNOT_TELL = 125
+
+_INTERRUPTED = 130
 
 #: So often the first run is done again to see how far its results vary by themselves; others may lie so many times as
 #: far apart.
@@ -75,6 +80,8 @@ class Trials:
             workshop, folder=self.folder, open_store=self.open_store, warn=lambda sentence: None,
             progress=lambda size: None,
         )
+        #: Whether nothing that trials write can reach the user's files; a test needs all files in one folder.
+        self.has_view = not test and not obstacle(os.path.join(self.folder, "probe"), top_of(one))[0]
         self._test = test
         self._by_status = by_status
         self._shared = shared_names(one, other)
@@ -117,14 +124,17 @@ class Trials:
             path = self._packages.path(mixture.packages)
         except (SumatraError, OSError) as error:
             return self._remember(key, Trial(FAILED, "", monotonic() - began, str(error), what))
-        record, folder = self._execute(mixture, path, label, what)
+        try:
+            record, folder = self._execute(mixture, path, label, what)
+        except SumatraError as error:
+            return self._remember(key, Trial(FAILED, "", monotonic() - began, str(error), what))
         try:
             trial = self._judge(record, folder, monotonic() - began)._replace(what=what)
             for place, whole in enumerate(((), self._factors)):
                 if key == _key(whole):
                     self._keep_references(place, record, folder)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
         return self._remember(key, trial)
 
     def _execute(self, mixture: Mixture, path: str | None, label: str, what: str) -> tuple[Record, str]:
@@ -132,22 +142,27 @@ class Trials:
         if path:
             behind = variables.get("PYTHONPATH", os.environ.get("PYTHONPATH"))
             variables["PYTHONPATH"] = f"{path}{os.pathsep}{behind}" if behind else path
+        environment = {name: value for name, value in {**os.environ, **variables}.items() if value is not None}
+        label = self._free(label)
         words = [word.replace("{label}", label) for word in mixture.record.command]
         make_private(os.path.join(self.folder, "runs"))
         stdin = next((key.path for key in self._one.input_data if key.seen == "stdin"), os.devnull)
         request = Request(
-            program=words[:1], arguments=words[1:], main_file=self._one.main_file, label=self._free(label),
+            program=words[:1], arguments=words[1:], main_file=self._one.main_file, label=label,
             reason=what, take_values=False, again=mixture.record, keep=True, stdin_file=stdin,
         )
-        with _variables(variables), _silence():
-            done = execute(request, self._workshop)
-        if done.record.signal == "SIGINT":
-            shutil.rmtree(self._work(done.record), ignore_errors=True)
+        way = Way(request, environment, self.has_view, mixture.supplied)
+        try:
+            with _silence():
+                answer = run_again(mixture.record, way, self._workshop)
+        except ProjectError as error:
+            if error.exit_status == _INTERRUPTED:
+                raise Interrupted from None
+            raise
+        if answer.interrupted:
+            remove(answer.folder)
             raise Interrupted
-        return done.record, self._work(done.record)
-
-    def _work(self, record: Record) -> str:
-        return os.path.join(self.folder, "work", file_name(record.label))
+        return answer.done.record, answer.folder
 
     def _free(self, label: str) -> str:
         """Return a label that no trial has, *label* where that is so."""
@@ -181,7 +196,7 @@ class Trials:
         """Tell whether the output *name* of a trial is as in the first run or (*place* 1) the second."""
         if digest == self._digests[place].get(name):
             return True
-        reference = os.path.join(self._references(place), name)
+        reference = self._reference(place, name)
         if digest is None or self._digests[place].get(name) is None or not os.path.isfile(reference):
             return False
         return self._alike(name, reference, path)
@@ -192,18 +207,19 @@ class Trials:
             rules = [("", self.noise[name], 0.0)]
         return self._session.compare(one, other, name, rules).is_same
 
-    def _references(self, place: int) -> str:
-        return os.path.join(self.folder, "references", ("first", "second")[place])
+    def _reference(self, place: int, name: str) -> str:
+        """Return where the output *name* of the first run or (*place* 1) of the second is kept."""
+        return os.path.join(self.folder, "references", ("first", "second")[place], file_name(name))
 
     def _keep_references(self, place: int, record: Record, folder: str) -> None:
         """Keep the judged outputs of a trial that is the first run again, or (*place* 1) the second."""
-        target = self._references(place)
         for name in self.judged & set(outputs(record, self._shared)):
             source = _at(folder, name, record)
+            target = self._reference(place, name)
             is_there = os.path.isfile(source) and not os.path.islink(source)
-            if not name.startswith("(") and is_there and not os.path.exists(os.path.join(target, name)):
-                make_private(os.path.dirname(os.path.join(target, name)))
-                shutil.copyfile(source, os.path.join(target, name))
+            if not name.startswith("(") and is_there and not os.path.exists(target):
+                make_private(os.path.dirname(target))
+                shutil.copyfile(source, target)
 
     def measure_noise(self, what: str) -> tuple[list[str], int]:
         """Do the first run again and see which of the judged outputs vary by themselves, and how far.
@@ -219,7 +235,7 @@ class Trials:
             try:
                 digests = outputs(record, self._shared)
                 for name in self.judged - hopeless:
-                    reference = os.path.join(self._references(0), name)
+                    reference = self._reference(0, name)
                     if digests.get(name) == self._digests[0].get(name):
                         continue
                     if not os.path.isfile(reference) or not os.path.isfile(_at(folder, name, record)):
@@ -234,7 +250,7 @@ class Trials:
                     else:
                         hopeless.add(name)
             finally:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)
         self.noise = {name: _SPREAD * largest for name, largest in varying.items() if largest and name not in hopeless}
         return sorted(hopeless), number
 
@@ -244,18 +260,18 @@ class Trials:
         record, folder = self._execute(mixture, self._packages.path(mixture.packages), "again", what)
         try:
             return any(
-                os.path.isfile(os.path.join(self._references(1), name))
-                and not self._alike(name, os.path.join(self._references(1), name), _at(folder, name, record))
+                os.path.isfile(self._reference(1, name))
+                and not self._alike(name, self._reference(1, name), _at(folder, name, record))
                 for name in self.judged
             ) or _ending(record) not in (_ending(self._one), _ending(self._other))
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
 
     def cannot_be_told_apart(self) -> list[str]:
         """Return the judged outputs in which the two runs differ no more than one does by itself, or is tolerated."""
         found = []
         for name in self.judged if self._rules else self.noise.keys() & self.judged:
-            one, other = (os.path.join(self._references(place), name) for place in (0, 1))
+            one, other = (self._reference(place, name) for place in (0, 1))
             if os.path.isfile(one) and os.path.isfile(other) and self._alike(name, one, other):
                 found.append(name)
         return sorted(found)
@@ -341,7 +357,9 @@ def shared_names(one: Record, other: Record) -> set[str]:
 
 def _at(folder: str, name: str, record: Record) -> str:
     """Return where a trial has written the output *name*."""
-    return os.path.join(folder, name.replace("{label}", record.label))
+    top = top_of(record)
+    place = os.path.normpath(os.path.join(top, name.replace("{label}", record.label)))
+    return Elsewhere(top, folder, None, apart=True).inside(place)
 
 
 def _key(chosen: Collection[Factor]) -> str:
@@ -355,25 +373,6 @@ def _ending(record: Record) -> tuple[object, ...]:
 def _last_line(record: Record) -> str:
     lines = [line for line in record.stdout_stderr.splitlines() if line.strip()]
     return lines[-1].strip()[:200] if lines and record.status != "finished" else ""
-
-
-@contextmanager
-def _variables(wanted: Mapping[str, str | None]) -> Iterator[None]:
-    """Have the environment variables *wanted* for a while."""
-    before = {name: os.environ.get(name) for name in wanted}
-    try:
-        _set(wanted)
-        yield
-    finally:
-        _set(before)
-
-
-def _set(variables: Mapping[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
 
 
 @contextmanager

@@ -259,6 +259,30 @@ def test_what_cannot_be_swapped_is_told(simulation, smt, tmp_path):
     assert str(outside) in said.out
 
 
+@pytest.mark.usefixtures("view")
+def test_files_anywhere_are_swapped_and_none_is_touched(simulation, smt, tmp_path):
+    outside, result = tmp_path / "outside.txt", tmp_path / "result.txt"
+    outside.write_text("1\n")
+    Path("kept.txt").write_text("1\n")
+    Path("sim.py").write_text(
+        f"parts = [open(name).read() for name in ({str(outside)!r}, {str(Path('scale.txt').resolve())!r})]\n"
+        f"open({str(result)!r}, 'w').write(''.join(parts))\n"
+    )
+    words = [sys.executable, str(Path("sim.py").resolve())]
+    assert smt("run", "-l", "one", "--", *words).status == 0
+    outside.write_text("2\n")
+    Path("values.txt").write_text("1 2 5\n")
+    assert smt("run", "-l", "two", "--", *words).status == 0
+    result.write_text("mine\n")
+    assert causes(smt("why", "one", "two", "--json")) == [("input", str(outside))]
+    Path("scale.txt").write_text("7.0\n")
+    outside.write_text("1\n")
+    assert smt("run", "-l", "three", "--", *words).status == 0
+    result.write_text("mine\n")
+    assert causes(smt("why", "one", "three", "--json")) == [("input", "scale.txt")]
+    assert (result.read_text(), outside.read_text()) == ("mine\n", "1\n")
+
+
 def test_equal_runs_need_no_explanation(simulation, smt):
     bad(smt)
     said = smt("why", "good", "bad")
@@ -313,14 +337,26 @@ def test_a_changed_package_that_alters_a_figure_is_found(simulation, smt, tmp_pa
     assert os.path.getsize("figure.svg") > 0
 
 
+def simulates(group: int) -> bool:
+    """Tell whether the simulation runs in that group of processes."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if words[1:2] == [b"sim.py"] and int(fields[2]) == group:
+            return True
+    return False
+
+
 def test_ctrl_c_ends_the_search_and_it_can_go_on(simulation, smt):
     Path("sim.py").write_text(
         SIMULATION.replace("THREADS_EFFECT", "0")
-        + "import pathlib, time\nif pathlib.Path('WHERE').exists():\n"
-        + "    pathlib.Path('WHERE/begun').touch(); time.sleep(float(os.environ.get('WAIT', '0')))\n"
+        + "import pathlib, time\nif pathlib.Path('WHERE').exists(): time.sleep(60)\n".replace(
+            "WHERE", str(simulation.parent / "where")
+        )
     )
-    text = Path("sim.py").read_text().replace("WHERE", str(simulation.parent / "where"))
-    Path("sim.py").write_text(text)
     words = [sys.executable, "sim.py", "settings.json"]
     assert smt("run", "-l", "one", "--", *words).status == 0
     Path("values.txt").write_text("1 2 4\n")
@@ -329,17 +365,17 @@ def test_ctrl_c_ends_the_search_and_it_can_go_on(simulation, smt):
     where.mkdir()
     command = [Path(sys.executable).parent / "smt", "why", "one", "two"]
     search = subprocess.Popen(
-        command, env={**os.environ, "WAIT": "60"}, start_new_session=True, stderr=subprocess.PIPE, text=True
+        command, start_new_session=True, stderr=subprocess.PIPE, text=True
     )
-    end = time.monotonic() + 30
-    while not (where / "begun").exists():
+    end = time.monotonic() + 60
+    while not simulates(search.pid):
         assert time.monotonic() < end and search.poll() is None
         time.sleep(0.05)
+    time.sleep(0.5)
     os.killpg(search.pid, signal.SIGINT)
     _, said = search.communicate(timeout=30)
     assert search.returncode == 130
     assert "interrupted; to go on: smt why one two" in said
-    (where / "begun").unlink()
     where.rmdir()
     assert causes(smt("why", "one", "two", "--json")) == [("input", "values.txt")]
     assert not list(simulation.glob(".smt/why/*/work/*"))

@@ -88,7 +88,8 @@ class Svn:
         except ElementTree.ParseError as error:
             raise VersionControlError(f"svn gave an answer that can't be read: {error}") from error
 
-    def _say(self, command: str, *words: str, timeout: float = _SHORT) -> bytes:
+    def _say(self, command: str, *words: str, timeout: float | None = None) -> bytes:
+        timeout = timeout or _SHORT
         try:
             answer = process.ask(
                 [self._program, command, "--non-interactive", "--no-auth-cache", "--config-dir", self._folder,

@@ -124,11 +124,15 @@ def test_a_switched_folder_is_told_by_where_it_comes_from(
 
 def test_a_version_means_nothing_at_another_address(copy: SubversionWorkingCopy, svn: Svn) -> None:
     url = copy.repository().url
-    assert copy.holds("3", url)
     svn("copy", "-q", "-m", "branch", "^/trunk", "^/branches/b")
+    assert copy.holds("3", url)
+    assert copy.holds("4", url)
+    assert not copy.holds("9", url)
     svn("switch", "-q", "^/branches/b")
     assert copy.repository().branch == "b"
-    assert not copy.holds("3", url)
+    assert copy.resolve("4") == "4"
+    assert not copy.holds("4", url)
+    assert copy.holds("4", copy.repository().url)
 
 
 def test_externals_belong_to_the_version_and_their_changes_to_the_changes(
@@ -156,6 +160,9 @@ def test_externals_belong_to_the_version_and_their_changes_to_the_changes(
     notes = copy.export("4", [], str(tmp_path / "without"), no_content)
     assert "externals" in notes[0]
     assert "ext/t.py" not in built(tmp_path / "without")
+    made = SubversionWorkingCopy.checkout(copy.repository().url, str(tmp_path / "made"))
+    assert not (tmp_path / "made" / "ext").exists()
+    assert any("weren't fetched" in note for note in made.status().notes)
 
 
 def test_keywords_and_line_ends_are_built_as_svn_writes_them(
@@ -434,3 +441,26 @@ def test_a_keyword_that_is_too_long_stays_as_it_is() -> None:
     form = form_of({"svn:keywords": b"Rev"})
     content = b"$Rev: " + b"x" * 300 + b" $"
     assert form.written(content, Facts("a", "file:///r", 1, 0, "ada")) == content
+
+
+def test_a_server_that_never_answers_keeps_nobody_waiting(
+    copy: SubversionWorkingCopy, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+    import time
+
+    from sumatra.versioncontrol import _subversion_program
+
+    monkeypatch.setattr(_subversion_program, "_SHORT", 1.0)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with sqlite3.connect(folder / ".svn" / "wc.db") as database:
+            database.execute("UPDATE REPOSITORY SET root = ?", (f"svn://127.0.0.1:{silent.getsockname()[1]}/server",))
+        database.close()
+        before = time.monotonic()
+        assert copy.status().version == "3"
+        assert copy.is_pushed("3") is True
+        with pytest.raises(VersionControlError, match="didn't get an answer"):
+            copy.resolve("2")
+        assert time.monotonic() - before < 10

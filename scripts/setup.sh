@@ -66,6 +66,7 @@ for name in $(printf '%s' "${SMT_TEST_REQUIRE:-}" | tr ',' ' '); do
         Rscript) packages=r-base-core ;;
         rpmbuild) packages=rpm ;;
         gcc) packages="gcc libc6-dev python3-dev" ;;
+        svn | svnadmin | svnserve) packages=subversion ;;
         bash | fish | gfortran | make | rpm | strace | zsh) packages=$name ;;
         *) continue ;;
     esac
@@ -101,7 +102,17 @@ fits() {
     [ -z "$made_for" ] || [ "${made_for#*|}" = "$root" ] || return 1
     [ -z "${PYTHON:-}" ] || [ "${made_for%%|*}" = "$python" ] || return 1
 }
+# pysvn isn't to be had by pip: the package of that name there is another. Debian's works with Debian's version of Python.
+link_pysvn() {
+    case ",${SMT_TEST_REQUIRE:-}," in *,pysvn,*) ;; *) return ;; esac
+    ! "$venv/bin/python" -c 'import pysvn' 2>/dev/null || return 0
+    folder=/usr/lib/python3/dist-packages/pysvn
+    [ -d "$folder" ] || install --no-install-recommends python3-svn
+    ln -sfn "$folder" "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pysvn"
+}
+
 if fits && [ "$(cat "$done_already" 2>/dev/null)" = "$stamp" ]; then
+    link_pysvn
     exit 0
 fi
 if ! fits || [ -z "$(interpreter "$venv/bin/python")" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
@@ -126,4 +137,5 @@ else
     # "compat": one line in a .pth file instead of an import hook, which would cost every start 10 ms.
     "$venv/bin/python" -m pip install -qq --disable-pip-version-check --config-settings editable_mode=compat "$@"
 fi
+link_pysvn
 printf '%s' "$stamp" >"$done_already"

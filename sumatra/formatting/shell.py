@@ -14,6 +14,7 @@ from sumatra.records import Record, Repository
 __all__ = ["render"]
 
 _FOLDER = "code"
+_MOST_APART = 20  # paths at revisions of their own
 _KEYWORDS = frozenset({
     "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "select", "then",
     "time", "until", "while",
@@ -53,7 +54,7 @@ def _code(record: Record) -> Iterator[str]:
     if record.repository is None:
         return
     commands = _CHECKOUTS.get(record.repository.type)
-    if commands is None or record.version is None:
+    if commands is None or record.version is None or _is_patchwork(record.version):
         version = f", version {record.version}" if record.version else ""
         yield shell_comment([f"The code: {record.repository.type} at {record.repository.url}{version}"])
     else:
@@ -65,6 +66,11 @@ def _code(record: Record) -> Iterator[str]:
         files = f"to {count} file{'s' * (count != 1)} " if count else ""
         label = shell_word(record.label)
         yield shell_comment([f"There were changes {files}that were not committed; smt view {label} tells them."])
+
+
+def _is_patchwork(version: str) -> bool:
+    """Tell whether a version of Subversion's has parts from many places, so that commands for it would be long."""
+    return "=" in version or version.count(" ") > _MOST_APART
 
 
 def _git(repository: Repository, version: str) -> list[list[str]]:
@@ -79,7 +85,15 @@ def _mercurial(repository: Repository, version: str) -> list[list[str]]:
 
 
 def _subversion(repository: Repository, version: str) -> list[list[str]]:
-    return [["svn", "checkout", f"--revision={version}", "--", repository.upstream or repository.url, _FOLDER]]
+    """Return the commands for a version that may be mixed; see `sumatra.versioncontrol._subversion_text`."""
+    from urllib.parse import unquote
+
+    first, *apart = version.split(" ")
+    lines = [["svn", "checkout", f"--revision={first}", "--", repository.upstream or repository.url, _FOLDER]]
+    for each in apart:  # folders come before what is in them
+        path, _, revision = each.rpartition("@")
+        lines.append(["svn", "update", f"--revision={revision}", "--", f"{_FOLDER}/{unquote(path)}@"])
+    return lines
 
 
 def _bazaar(repository: Repository, version: str) -> list[list[str]]:

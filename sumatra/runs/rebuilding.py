@@ -54,7 +54,7 @@ def working_copies(
     for place in filter(None, (repository.root, near)):
         with suppress(VersionControlError, OSError):
             copy = versioncontrol.find(place) if os.path.isdir(place) else None
-            if copy is not None and copy.root not in seen and _has(copy, record.version):
+            if copy is not None and copy.root not in seen and _has(copy, record):
                 yield copy
             if copy is not None:
                 seen.add(copy.root)
@@ -83,19 +83,16 @@ def _made(record: Record, objects: ContentStore, scratch: str, complaints: list[
         except VersionControlError as error:
             complaints.append(str(error))
             continue
-        if _has(copy, record.version):
+        if _has(copy, record):
             yield copy
         else:
             complaints.append(f"{url} doesn't have version {record.version}")
 
 
-def _has(copy: WorkingCopy, version: str | None) -> bool:
-    if version is None:
+def _has(copy: WorkingCopy, record: Record) -> bool:
+    if record.version is None or record.repository is None:
         return True  # there was no commit yet: all is in the changes
-    try:
-        return copy.resolve(version) == version
-    except VersionControlError:
-        return False
+    return copy.holds(record.version, record.repository.url)
 
 
 def content_of(record: Record, path: str, objects: ContentStore, near: str, work: str) -> bytes:

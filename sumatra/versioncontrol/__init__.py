@@ -23,10 +23,13 @@ BACKENDS = {
     "mercurial": Backend("._mercurial", "Mercurial, through its own program", "hg"),
     "bazaar": Backend("._bazaar", "Bazaar, through breezy", "bazaar"),
     "perforce": Backend("._perforce", "Perforce (Helix Core), through its own program p4"),
+    "subversion": Backend("._subversion", "Subversion, by its notes and its own program"),
 }
 
 #: What lies in the top folder of a working copy, and whose it is.
-MARKERS = {".git": "git", ".hg": "mercurial", ".bzr": "bazaar", ".p4config": "perforce"}
+MARKERS = {
+    ".git": "git", ".hg": "mercurial", ".bzr": "bazaar", ".p4config": "perforce", ".svn": "subversion",
+}
 
 
 def find(folder: str) -> WorkingCopy | None:

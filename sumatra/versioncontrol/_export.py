@@ -19,7 +19,7 @@ from sumatra.versioncontrol._text import listing, printable
 __all__ = ["SUBMODULE", "Tree", "TreeFile", "check_paths", "moved_submodules", "prepare", "write"]
 
 #: Folders whose content may name programs to the systems that they belong to.
-_RESERVED = ("git", "hg", "bzr")
+_RESERVED = ("git", "hg", "bzr", "svn")
 _MODES = ("100644", "100755", "120000")
 SUBMODULE = "160000"  #: the mode of a submodule
 _LONGEST_LINK = 4095  # bytes

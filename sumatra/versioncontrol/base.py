@@ -194,6 +194,16 @@ class WorkingCopy(ABC):
         """Return a new working copy of *version* in *folder*, made of the file *bundle* that `bundle` has written."""
         raise VersionControlError(f"{cls.name} can't restore a version from a file")
 
+    def holds(self, version: str, url: str) -> bool:
+        """Tell whether *version* of the repository at *url*, as `repository` told it, is to be had from here.
+
+        A hash names a version anywhere; a number says something only together with the address.
+        """
+        try:
+            return self.resolve(version) == version
+        except VersionControlError:
+            return False
+
     def tracked(self, paths: Iterable[str]) -> set[str]:
         """Return those of *paths* (relative to the root) that are under version control."""
         return {path for path in paths if self.contains(path)}

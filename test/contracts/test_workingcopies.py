@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -14,6 +15,7 @@ from sumatra.versioncontrol._bazaar import BazaarWorkingCopy
 from sumatra.versioncontrol._git import GitWorkingCopy
 from sumatra.versioncontrol._mercurial import MercurialWorkingCopy
 from sumatra.versioncontrol._perforce import PerforceWorkingCopy
+from sumatra.versioncontrol._subversion import SubversionWorkingCopy
 
 
 class Git(System):
@@ -199,3 +201,76 @@ class TestBazaar(WorkingCopyContract):
     @pytest.fixture
     def system(self) -> System:
         return Bazaar()
+
+
+class Subversion(System):
+    """Nothing is updated after a commit, so the working copies are of mixed revisions, as most are."""
+
+    backend = SubversionWorkingCopy
+    marker = ".svn"
+    strange_names = tuple(name for name in STRANGE_NAMES if not {"\n", "\t", "\udce9"} & set(name))
+    bundles = False
+    is_distributed = False
+    works_without_program = True
+    author = "ada"
+    updates = False
+
+    def make(self, folder: Path) -> None:
+        server = folder.parent / "server"
+        subprocess.run(["svnadmin", "create", str(server)], check=True, capture_output=True, timeout=60)
+        self.svn(folder, "checkout", "--quiet", f"file://{server}", ".")
+
+    def copied(self, original: Path, folder: Path) -> None:
+        self.svn(folder, "relocate", f"file://{original.parent}/server", f"file://{folder.parent}/server", ".")
+
+    def commit(self, folder: Path) -> None:
+        status = ElementTree.fromstring(self.svn(folder, "status", "--xml", "--no-ignore"))  # noqa: S314
+        for entry in status.iter("entry"):
+            path, item = entry.attrib["path"], entry.find("wc-status").attrib["item"]  # type: ignore[union-attr]
+            if item in ("missing", "obstructed"):
+                self.svn(folder, "remove", "--quiet", "--keep-local", "--force", "--", f"{path}@")
+            if item == "obstructed":
+                self.add(folder, path)
+        self.svn(folder, "add", "--quiet", "--force", "--", ".")
+        self.svn(folder, "commit", "--quiet", "--username", self.author, "--message", "more")
+        if self.updates:
+            self.svn(folder, "update", "--quiet")
+
+    def add(self, folder: Path, path: str) -> None:
+        self.svn(folder, "add", "--quiet", "--", f"{path}@")
+
+    def ignore(self, folder: Path, pattern: str) -> None:
+        self.svn(folder, "update", "--quiet")
+        self.svn(folder, "propset", "--quiet", "svn:global-ignores", pattern, ".")
+
+    def address(self, folder: Path) -> str:
+        self.svn(folder, "update", "--quiet")  # a checkout isn't mixed
+        return self.svn(folder, "info", "--show-item", "url", ".").decode().strip()
+
+    def svn(self, folder: Path, *words: str) -> bytes:
+        return subprocess.run(["svn", *words], cwd=folder, check=True, capture_output=True, timeout=60).stdout
+
+
+@pytest.mark.needs("svn", "svnadmin")
+class TestSubversion(WorkingCopyContract):
+
+    @pytest.fixture
+    def system(self) -> System:
+        return Subversion()
+
+
+class UpdatedSubversion(Subversion):
+    updates = True
+
+
+@pytest.mark.needs("svn", "svnadmin", "pysvn")
+class TestSubversionByPysvn(WorkingCopyContract):
+    """What asks the server is pysvn, as where the program isn't there; and working copies aren't mixed."""
+
+    @pytest.fixture
+    def system(self, monkeypatch: pytest.MonkeyPatch) -> System:
+        from sumatra.versioncontrol import _subversion_server
+        from sumatra.versioncontrol._subversion_pysvn import Pysvn
+
+        monkeypatch.setattr(_subversion_server, "find_client", Pysvn)
+        return UpdatedSubversion()

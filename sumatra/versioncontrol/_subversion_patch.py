@@ -1,0 +1,75 @@
+"""Patches for people, of contents that are at hand."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+
+from sumatra.versioncontrol._export import TreeFile
+from sumatra.versioncontrol._text import printable
+from sumatra.versioncontrol.base import ChangedFile
+
+__all__ = ["of_changes", "of_trees"]
+
+_LARGE = 1_000_000  # bytes: files above that count as binary
+_MOST = 16_000_000  # characters
+_NO_NEWLINE = "\\ No newline at end of file\n"
+
+
+def of_changes(root: str, changed: Iterable[ChangedFile], before: Callable[[str], bytes]) -> str:
+    """Return a patch of the files *changed* below *root*; *before* returns what they were."""
+    return _cut(
+        _patch(change.path, b"" if change.kind == "added" else before(change.path), _now(root, change))
+        for change in sorted(changed)
+    )
+
+
+def of_trees(
+    one: Mapping[str, TreeFile], other: Mapping[str, TreeFile], content: Callable[[TreeFile], bytes]
+) -> str:
+    """Return what leads from the files of *one* version to those of *other*."""
+    def pieces() -> Iterator[str]:
+        for path in sorted({*one, *other}):
+            both = [content(tree[path]) if path in tree else b"" for tree in (one, other)]
+            if both[0] != both[1]:
+                yield _patch(path, both[0], both[1])
+
+    return _cut(pieces())
+
+
+def _now(root: str, change: ChangedFile) -> bytes:
+    if change.mode is None:
+        return b""
+    path = os.path.join(root, change.path)
+    with suppress(OSError):
+        if change.mode == "120000":
+            return os.fsencode(os.readlink(path))
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            return file.read(_LARGE + 1)
+    return b""
+
+
+def _cut(pieces: Iterable[str]) -> str:
+    patch = ""
+    for piece in pieces:
+        patch += piece
+        if len(patch) > _MOST:
+            return patch[:_MOST] + "\n[cut here: the patch is too long]\n"
+    return patch
+
+
+def _patch(path: str, before: bytes, after: bytes) -> str:
+    name = printable(path)
+    if before == after:
+        return ""
+    if b"\0" in before or b"\0" in after or max(len(before), len(after)) > _LARGE:
+        return f"Index: {name}\nBinary files differ\n"
+    import difflib
+
+    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")
+    return f"Index: {name}\n" + "".join(line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}" for line in lines)
+
+
+def _lines(content: bytes) -> list[str]:
+    lines = content.decode("utf-8", "replace").split("\n")
+    found = [f"{line}\n" for line in lines[:-1]]
+    return [*found, lines[-1]] if lines[-1] else found

@@ -12,7 +12,9 @@ from typing import Any
 from sumatra.facts import fact, field
 from sumatra.records import Change, Checkout, DataKey, Dependency, Executable, Record
 
-__all__ = ["CAUSES", "KINDS", "Difference", "Differences", "between", "is_harmless", "varying"]
+__all__ = [
+    "CAUSES", "KINDS", "Difference", "Differences", "between", "is_harmless", "outputs_by_name", "varying",
+]
 
 #: In the order in which they are told; the first is what came out, the others what may be the cause, likeliest first.
 KINDS = ("results", "inputs", "parameters", "code", "dependencies", "environment", "command", "platform")
@@ -38,6 +40,7 @@ class Difference:
     other: str | None
     matters: bool | None = None  #: whether it could have changed results; None where that can't be told
     note: str = ""
+    verdict: str = ""  #: on a result, where contents were compared: one of those of `sumatra.comparison`
 
 
 @fact
@@ -47,6 +50,7 @@ class Differences:
     found: tuple[Difference, ...] = ()  #: by kind; within it, what matters first
     same: Mapping[str, int] = field(default_factory=dict)  #: how many things of each kind are the same in both
     unknown: tuple[str, ...] = ()  #: what can't be compared, a sentence each
+    alike: tuple[Difference, ...] = ()  #: results that aren't the same byte for byte, and count as the same
 
     def of(self, kind: str) -> list[Difference]:
         """Return the differences of *kind*."""
@@ -79,12 +83,18 @@ def between(one: Record, other: Record, ignore: Sequence[str] = ()) -> Differenc
     return Differences(tuple(found), same, tuple(unknown))
 
 
-def varying(records: Sequence[Record], ignore: Sequence[str] = ()) -> dict[tuple[str, str], list[str | None]]:
-    """Return what isn't the same in all *records*: by kind and name, the value in each of them."""
+def varying(
+    records: Sequence[Record], ignore: Sequence[str] = (),
+    refine: Callable[[Record, Record, Differences], Differences] = lambda one, other, found: found,
+) -> dict[tuple[str, str], list[str | None]]:
+    """Return what isn't the same in all *records*: by kind and name, the value in each of them.
+
+    *refine* may take away differences that don't count.
+    """
     first = records[0]
     table: dict[tuple[str, str], list[str | None]] = {}
     for place, record in enumerate(records[1:], 1):
-        for difference in between(first, record, ignore).found:
+        for difference in refine(first, record, between(first, record, ignore)).found:
             values = table.setdefault((difference.kind, difference.name), [difference.one] * len(records))
             values[place] = difference.other
     return dict(sorted(table.items(), key=lambda item: KINDS.index(item[0][0])))
@@ -107,13 +117,7 @@ def _results(one: Record, other: Record, unknown: list[str]) -> Iterator[Differe
         elif not key.outputs_are_known:
             unknown.append(f"results: nobody looked at what {name} run ({key.label}) wrote")
     yield Difference("results", "status", _status(one), _status(other), True)
-    in_both = {key.path for key in one.output_data} & {key.path for key in other.output_data}
-    keys = [
-        each.output_data if one.outputs_are_known and other.outputs_are_known
-        else [key for key in each.output_data if key.path in in_both]  # others may be there, unseen
-        for each in (one, other)
-    ]
-    yield from _files("results", (keys[0], one), (keys[1], other), unknown)
+    yield from _files("results", *_results_of(one, other), unknown)
 
 
 def _status(record: Record) -> str:
@@ -123,6 +127,21 @@ def _status(record: Record) -> str:
 
 
 _Keys = tuple[Iterable[DataKey], Record]
+
+
+def outputs_by_name(one: Record, other: Record) -> tuple[dict[str, DataKey], dict[str, DataKey]]:
+    """Return the results of both runs by the names by which differences tell them."""
+    first, second = _by_names(*_results_of(one, other))
+    return first, second
+
+
+def _results_of(one: Record, other: Record) -> tuple[_Keys, _Keys]:
+    """Return the results of each that can be compared with those of the other."""
+    if one.outputs_are_known and other.outputs_are_known:
+        return (one.output_data, one), (other.output_data, other)
+    in_both = {key.path for key in one.output_data} & {key.path for key in other.output_data}  # others may be unseen
+    first, second = ([key for key in each.output_data if key.path in in_both] for each in (one, other))
+    return (first, one), (second, other)
 
 
 def _by_names(*runs: _Keys) -> Iterator[dict[str, DataKey]]:

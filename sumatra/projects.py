@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sumatra.runs import Done, Request
     from sumatra.runs.alike import Alike, Command
     from sumatra.runs.draft import Draft
+    from sumatra.runs.judging import Judge
     from sumatra.runs.repeating import Plan, Repeated
     from sumatra.runs.workshop import Workshop
 
@@ -298,6 +299,7 @@ class Project:
             "Observed by": chosen.trace,
             "Ignored files": "  ".join(chosen.ignore) or "none",
             "Most files": f"{chosen.most_files:,} read, and so many written",
+            "Tolerances": "  ".join(chosen.tolerance) or "none",
             "Unpushed versions": "kept" if chosen.bundle else "not kept",
             "Largest kept change": f"{chosen.largest_untracked} (together {chosen.largest_untracked_total})",
             "Label generator": chosen.label_generator,
@@ -319,7 +321,7 @@ class Project:
     def _plugins(self) -> list[str]:
         from sumatra.plugins import third_parties
 
-        groups = ("cli", "datastore", "formatting", "launch", "recordstore", "versioncontrol")
+        groups = ("cli", "comparison", "datastore", "formatting", "launch", "recordstore", "versioncontrol")
         return sorted(f"{group}.{name}" for group in groups for name in third_parties(f"sumatra.{group}"))
 
     @staticmethod
@@ -360,14 +362,17 @@ class Project:
 
         return plan(self.get_record(label), self._workshop(), recorded=recorded, in_place=in_place, dry=dry)
 
-    def repeat(self, plan: "Plan", *, label: str | None = None, keep: bool = False) -> "Repeated":
+    def repeat(
+        self, plan: "Plan", *, label: str | None = None, keep: bool = False, tolerance: Sequence[str] = ()
+    ) -> "Repeated":
         """Repeat what *plan* says, apart from the user's files, and compare the results.
 
         The new record, called *label*, says what came of it.  The new results are kept if they differ, or on *keep*.
+        *tolerance* is added to that of the settings.
         """
         from sumatra.runs.repeating import repeat
 
-        found = repeat(plan, self._workshop(), label=label, keep=keep)
+        found = repeat(plan, self._workshop(), label=label, keep=keep, tolerance=tolerance)
         if found.done.saved:
             self.add_comment(found.done.record.label, found.sentence)
         return found
@@ -411,6 +416,21 @@ class Project:
         from sumatra.runs.patches import patch_between
 
         return patch_between(one, other, self.objects, self.path, os.path.join(self.folder, "work"))
+
+    def judge(self, tolerance: Sequence[str] = ()) -> "Judge":
+        """Return what compares results by their contents; *tolerance* is added to that of the settings."""
+        from sumatra.runs.judging import Judge
+
+        rules = [*self.settings.tolerance, *tolerance]
+        return Judge(self.objects, self.folder, self.path, self.data_store.root, rules)
+
+    def find_repeats(self, label: str, itself: bool = False) -> list[Record]:
+        """Return the records that repeat the record *label*, newest first; with *itself*, that one at the end."""
+        found = list(self.find_records(f"repeats == {label!r}"))
+        if itself:
+            with suppress(NoSuchRecord):
+                found.append(self.record_store.get(self.name, label))
+        return found
 
     def request(
         self, words: Sequence[str], *, whole: bool = False, executable: str | None = None, main_file: str | None = None,

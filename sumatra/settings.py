@@ -53,6 +53,10 @@ class Settings:
     ignore: tuple[str, ...] = _setting(
         (), "files that records don't tell of: patterns as in .gitignore, which are added to those in .smtignore"
     )
+    tolerance: tuple[str, ...] = _setting(
+        (), "how far numbers in results may lie apart and count as the same, as `Data/*.csv:energy=1e-6`; the last one"
+        " that fits decides",
+    )
     most_files: int = _setting(200_000, "so many inputs, and so many outputs, are told of in a record")
     bundle: bool = _setting(False, "keep versions of the code that weren't pushed, with their history")
     largest_untracked: str = _setting("1 MB", "untracked and changed files up to this size are kept with a record")

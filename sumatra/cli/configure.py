@@ -3,6 +3,7 @@
     smt configure --executable=python --main=main.py
     smt configure --on-changed=error
     smt configure --ignore='*.tmp' --ignore=/cache/
+    smt configure --tolerance='Data/*.csv:energy=1e-6'
 
 They are in .smt/project.toml, which can be edited by hand too. An empty text brings back the default: --main=''. With
 --store the records are copied to the new store.
@@ -36,9 +37,10 @@ def run(args: argparse.Namespace) -> None:
             "install or remove the package that has the plug-in: pip install, pip uninstall",
         )
     project = project_here()
-    chosen = options.values(args, project.path, _without(project.settings.ignore, args.no_ignore))
+    ignored = _without(project.settings.ignore, args.no_ignore)
+    chosen = options.values(args, project.path, ignored, project.settings.tolerance)
     if args.no_ignore:
-        chosen.setdefault("ignore", _without(project.settings.ignore, args.no_ignore))
+        chosen.setdefault("ignore", ignored)
     if args.repository is not None:
         chosen["repository"] = args.repository
     if not chosen:

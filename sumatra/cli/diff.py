@@ -5,10 +5,13 @@
     smt diff first second third      (a table of what varies)
     smt diff A B -i '^Data/log'      (leave out what the regular expression finds in a name)
     smt diff A B --code              (and how the code differs, as a patch)
+    smt diff A B --tolerance 'Data/*.csv:energy=1e-6'
+    smt diff A B --html page.html    (with pictures side by side)
 
-The results come first, then what could explain them, likeliest first: inputs, parameters, code, libraries,
-environment, command, machine. What one of the records doesn't tell is not taken for equal. The exit status is 0 if the
-results are the same, and 1 if they differ.
+Results that aren't the same byte for byte are compared by what they hold: tables, arrays, pictures and so on. Numbers
+have to be equal, unless a tolerance is given here or in the settings. The results come first, then what could explain
+them, likeliest first: inputs, parameters, code, libraries, environment, command, machine. What one of the records
+doesn't tell is not taken for equal. The exit status is 0 if the results are the same, and 1 if they differ.
 """
 
 import argparse
@@ -18,14 +21,18 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sumatra.cli.terminal import parse_anywhere, project_here, view_for
-from sumatra.differences import KINDS, between, varying
+from sumatra.cli.terminal import parse_anywhere, project_here, say, view_for
+from sumatra.differences import KINDS, between, outputs_by_name, varying
 from sumatra.errors import UsageError
 from sumatra.formatting.escape import visible
 from sumatra.formatting.layout import paint
 
 if TYPE_CHECKING:
+    from sumatra.differences import Difference, Differences
     from sumatra.formatting import View
+    from sumatra.projects import Project
+    from sumatra.records import Record
+    from sumatra.runs.judging import Judge
 
 parse = parse_anywhere
 
@@ -46,6 +53,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--code", action="store_true", help="compare code only, and show how it differs as a patch")
     add("--env", action="store_true", help="compare environment, libraries and machine only")
     add("--data", action="store_true", help="compare results and input files only")
+    add("--tolerance", action="append", default=[], metavar="TOLERANCE",
+        help="how far numbers in results may lie apart: 1e-6, Data/*.csv=1e-6, or Data/*.csv:energy=1e-6,1e-12 for one"
+        " column or dataset, relative and absolute; may be given several times")
+    add("--html", metavar="FILE", help="write a page with pictures side by side, too")
     add("--json", action="store_true", help="print JSON")
 
 
@@ -61,18 +72,36 @@ def run(args: argparse.Namespace) -> int:
     kinds = [kind for option, some in _OPTIONS.items() if getattr(args, option) for kind in some] or list(KINDS)
     project = project_here()
     records = [project.get_record(label) for label in args.labels]
+    judge = project.judge(args.tolerance)
+    if args.html and len(records) > 2:
+        raise UsageError("a page is for two records", "name two: smt diff A B --html FILE")
+    with judge:
+        if len(records) > 2:
+            return _print_table(records, kinds, args, judge)
+        return _print_pair(project, records[0], records[1], kinds, args, judge)
+
+
+def _print_table(records: list["Record"], kinds: list[str], args: argparse.Namespace, judge: "Judge") -> int:
     from sumatra.formatting import differences as formatting
 
-    if len(records) > 2:
-        table = {key: values for key, values in varying(records, args.ignore).items() if key[0] in kinds}
-        if args.json:
-            rows = [{"kind": kind, "name": name, "values": values} for (kind, name), values in table.items()]
-            print(json.dumps({"labels": [record.label for record in records], "varying": rows}, indent=2))
-        else:
-            print("".join(formatting.table(records, table, view_for())), end="")
-        return int(any(kind == "results" for kind, _ in table))
-    one, other = records
-    found = between(one, other, args.ignore)
+    varies = varying(records, args.ignore, judge.refined)
+    table = {key: values for key, values in varies.items() if key[0] in kinds}
+    if args.json:
+        rows = [{"kind": kind, "name": name, "values": values} for (kind, name), values in table.items()]
+        print(json.dumps({"labels": [record.label for record in records], "varying": rows}, indent=2))
+    else:
+        print("".join(formatting.table(records, table, view_for())), end="")
+    return int(any(kind == "results" for kind, _ in table))
+
+
+def _print_pair(
+    project: "Project", one: "Record", other: "Record", kinds: list[str], args: argparse.Namespace, judge: "Judge"
+) -> int:
+    from sumatra.formatting import differences as formatting
+
+    found = judge.refined(one, other, between(one, other, args.ignore), project.find_repeats)
+    if args.html:
+        _write_page(args.html, one, other, found, judge)
     if args.json:
         told = formatting.as_json(one, other, found, kinds)
         if args.code:
@@ -83,6 +112,23 @@ def run(args: argparse.Namespace) -> int:
         if args.code:
             _print_patch(project.patch_between(one, other), view_for())
     return int(bool(found.of("results")))
+
+
+def _write_page(path: str, one: "Record", other: "Record", found: "Differences", judge: "Judge") -> None:
+    from sumatra.formatting.side_by_side import page
+
+    keys = outputs_by_name(one, other)
+
+    def pictures(difference: "Difference") -> list[str]:
+        first, second = (each.get(difference.name) for each in keys)
+        return judge.pictures(one, first, other, second) if first is not None and second is not None else []
+
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(page(one, other, found, pictures))
+    except OSError as error:
+        raise UsageError(f"the page {path} can't be written: {error.strerror or error}") from error
+    say(f"see {path}")
 
 
 def _print_patch(lines: Iterable[str], view: "View") -> None:

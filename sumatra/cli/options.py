@@ -39,6 +39,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--trace", choices=choices["trace"], help="how to observe what programs read and write (default: auto)")
     add("--ignore", action="append", metavar="PATTERN",
         help="files that records don't tell of, as in .gitignore; several times for several, '' for none")
+    add("--tolerance", action="append", metavar="TOLERANCE",
+        help="how far results may lie apart: 1e-6, Data/*.csv=1e-6, Data/*.csv:energy=1e-6,1e-12 (relative, absolute);"
+        " several times for several, '' for none")
     add("--most-files", metavar="COUNT", help="tell of so many inputs and outputs of a run (default: 200000)")
     add("--largest-untracked", metavar="SIZE", help="keep changed and untracked files up to this size (default: 1 MB)")
     plain = parser.add_mutually_exclusive_group()
@@ -53,10 +56,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
                        help="look for parameter files")
 
 
-def values(args: argparse.Namespace, root: str, ignored: Sequence[str] = ()) -> dict[str, Any]:
+def values(
+    args: argparse.Namespace, root: str, ignored: Sequence[str] = (), tolerated: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the settings that were given; paths as they are seen from the project's folder *root*.
 
-    Patterns of files to ignore are added to those that the project has, *ignored*.
+    Patterns of files to ignore, and tolerances, are added to those that the project has, *ignored* and *tolerated*.
     """
     for option in ("archive", "mirror", "webdav"):
         if getattr(args, option) not in (None, "false"):
@@ -71,7 +76,7 @@ def values(args: argparse.Namespace, root: str, ignored: Sequence[str] = ()) -> 
         "launch_mode_options": args.launch_mode_options, "description": args.description, "plain": args.plain,
         "ignore_parameters": args.ignore_parameters, "largest_untracked": args.largest_untracked,
         "trace": args.trace, "bundle": args.bundle, "ignore": _patterns(args.ignore, ignored),
-        "most_files": _count(args.most_files),
+        "most_files": _count(args.most_files), "tolerance": _tolerances(args.tolerance, tolerated),
     }
     chosen: dict[str, Any] = {
         name: settings.SETTINGS[name].default if value == "" else value
@@ -121,6 +126,20 @@ def _patterns(given: Sequence[str] | None, known: Sequence[str]) -> tuple[str, .
         if not can_match(pattern):
             raise UsageError(f"no file can fit the pattern {pattern!r}", "write it as in .gitignore: *.tmp or /cache/")
         found = [*(other for other in found if other != pattern), pattern]  # the last one that fits decides
+    return tuple(found)
+
+
+def _tolerances(given: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the tolerances *known* and *given*; one for the same files takes the place of that before it."""
+    if given is None:
+        return None
+    from sumatra.comparison.tolerance import check
+
+    check(rule for rule in given if rule)
+    found = list(known)
+    for rule in given:
+        what = rule.rpartition("=")[0]
+        found = [*(other for other in found if other.rpartition("=")[0] != what), rule] if rule else []
     return tuple(found)
 
 

@@ -10,8 +10,9 @@ The code of the run, uncommitted changes included, is put together in a folder o
 view of your files in which it stands in the place of yours: your files and the results of the first run stay as they
 are, whatever the program writes. Where the system allows no such view, it is run in that folder, and what would
 overwrite something is refused unless you say --in-place. Inputs are checked first, and taken from what was kept if
-they have changed. Environment variables are put back. Results that differ are kept. The exit status is 0 if all
-results match, 1 if any differs or isn't known, 3 if a run can't be repeated, 130 if you interrupt it.
+they have changed. Environment variables are put back. Results that differ are kept. Numbers in results have to be
+equal, unless a tolerance is given here or in the settings. The exit status is 0 if all results match, 1 if any differs
+or isn't known, 3 if a run can't be repeated, 130 if you interrupt it.
 """
 
 import argparse
@@ -21,9 +22,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sumatra.cli.terminal import parse_anywhere, project_here, say
+from sumatra.comparison import SAME
+from sumatra.comparison.tolerance import check
 from sumatra.errors import UsageError
 from sumatra.formatting.escape import visible
-from sumatra.runs.repeating import SAME, Plan, Repeated
+from sumatra.runs.repeating import Plan, Repeated
 
 parse = parse_anywhere
 
@@ -46,6 +49,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--in-place", action="store_true",
         help="run even if files can't be kept apart, so that it may overwrite what it writes by absolute paths",
     )
+    add("--tolerance", action="append", default=[], metavar="TOLERANCE",
+        help="how far numbers in results may lie apart: 1e-6, Data/*.csv=1e-6, or Data/*.csv:energy=1e-6,1e-12 for one"
+        " column or dataset, relative and absolute; may be given several times")
     add("--dry-run", action="store_true", help="run nothing: tell what would be done and what stands in its way")
     add("--keep", action="store_true", help="keep the folder with the new results even if they match")
     add("--json", action="store_true", help="print JSON")
@@ -67,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if args.new_label and len(labels) * args.times > 1:
         raise UsageError("there would be several records with one label", "leave --label out")
     labels = list(dict.fromkeys(labels))
+    check(args.tolerance)
     plans = [
         project.plan_repeat(label, recorded=args.env == "recorded", in_place=args.in_place, dry=args.dry_run)
         for label in labels
@@ -96,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
 def _repeated(project: Any, plan: Plan, args: argparse.Namespace) -> Iterator[Repeated]:
     """Repeat *plan* as often as is wanted, or until the user interrupts it."""
     for _ in range(args.times):
-        found: Repeated = project.repeat(plan, label=args.new_label, keep=args.keep)
+        found: Repeated = project.repeat(plan, label=args.new_label, keep=args.keep, tolerance=args.tolerance)
         for path in found.overwritten:
             say(f"{plan.record.label}: {path} isn't what it was before: the repetition may have written it")
         yield found
@@ -139,9 +146,10 @@ def _print(plan: Plan, results: list[Repeated], *, several: bool) -> None:
         if result.match:
             continue
         unseen = not (result.record.outputs_are_known and result.done.record.outputs_are_known)
-        odd = [] if unseen else [(path, verdict) for path, verdict in result.outputs.items() if verdict not in SAME]
-        for path, verdict in odd[:_MOST]:
-            print(f"  {verdict:<12} {visible(os.path.relpath(path))}")
+        odd = [] if unseen else [item for item in result.outputs.items() if item[1].verdict not in SAME]
+        for path, each in odd[:_MOST]:
+            sentence = f": {visible(each.sentence)}" if each.sentence else ""
+            print(f"  {each.verdict:<12} {visible(os.path.relpath(path))}{sentence}")
         if len(odd) > _MOST:
             print(f"  … and {len(odd) - _MOST} more: smt diff {plan.record.label} {result.done.record.label}")
         for cause in result.causes[:_MOST]:
@@ -150,8 +158,19 @@ def _print(plan: Plan, results: list[Repeated], *, several: bool) -> None:
         if result.folder:
             print(f"  the new results are in {visible(os.path.relpath(result.folder))}")
     if len(results) > 1:
-        good = sum(result.match for result in results)
-        print(f"{visible(plan.record.label)}: {good} of {len(results)} identical")
+        _print_noise(plan, results)
+
+
+def _print_noise(plan: Plan, results: list[Repeated]) -> None:
+    """Tell how many of several repetitions were the same, and by how much the results vary where they weren't."""
+    label, total = visible(plan.record.label), len(results)
+    same = sum(result.match and result.farthest is None for result in results)
+    near = sum(result.match for result in results) - same
+    print(f"{label}: {same} of {total} identical" + (f", {near} within tolerance" if near else ""))
+    for path in dict.fromkeys(path for result in results for path in result.outputs):
+        sizes = [result.outputs[path].largest or 0.0 for result in results if path in result.outputs]
+        if max(sizes, default=0.0) > 0:
+            print(f"  {visible(os.path.relpath(path))}: largest relative difference {max(sizes):.2g}")
 
 
 def _and(words: Sequence[str]) -> str:
@@ -171,8 +190,9 @@ def _as_json(plan: Plan, results: list[Repeated]) -> dict[str, Any]:
         "notes": list(plan.notes),
         "repeats": [
             {
-                "label": result.done.record.label, "match": result.match, "outputs": dict(result.outputs),
-                "folder": result.folder,
+                "label": result.done.record.label, "match": result.match, "folder": result.folder,
+                "outputs": {path: each.verdict for path, each in result.outputs.items()},
+                "sentences": {path: each.sentence for path, each in result.outputs.items() if each.sentence},
             }
             for result in results
         ],

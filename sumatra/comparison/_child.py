@@ -10,13 +10,18 @@ from sumatra.comparison import BACKENDS, get_comparator
 from sumatra.comparison._limits import allow_time, confine
 from sumatra.comparison.base import Comparator, Comparison, Content, NotComparable, Setting
 from sumatra.comparison.tolerance import limit_of
-from sumatra.facts import as_dict
+from sumatra.facts import as_dict, replace
 from sumatra.plugins import third_parties
 
 __all__ = ["main"]
 
 #: Archives in archives: so many levels.
 _DEEPEST = 4
+
+_UNREADABLE = "it can't be read as"
+
+#: Characters of a sentence.
+_LONGEST = 350
 
 
 def main() -> None:
@@ -31,7 +36,7 @@ def main() -> None:
     for line in questions:
         question = json.loads(line)
         allow_time(question["patience"])
-        answer = _pictures(question) if question.get("pictures") else as_dict(_answer(question, comparators))
+        answer = _pictures(question) if question.get("pictures") else as_dict(_short(_answer(question, comparators)))
         answers.write(json.dumps(answer, default=str).encode("utf-8", "backslashreplace") + b"\n")
         answers.flush()
 
@@ -70,9 +75,23 @@ def _answer(question: dict[str, Any], comparators: list[Comparator]) -> Comparis
 
 def compare_contents(one: Content, other: Content, setting: Setting, comparators: list[Comparator]) -> Comparison:
     """Return how like two contents are, by the comparator that knows their kind; never raises for a bad file."""
+    if not one.size or not other.size:
+        return Comparison("different", f"the {'first' if not one.size else 'second'} is empty")
     first, second = (_which(content, comparators) for content in (one, other))
     if first is not second:
-        return Comparison("different", f"one is {first.title}, the other {second.title}")
+        common = _common(one, other, comparators)
+        if common is None:
+            return Comparison("different", f"one is {first.title}, the other {second.title}")
+        first = common
+    found = _by(first, one, other, setting)
+    if found.verdict == "not comparable" and found.sentence.startswith(_UNREADABLE):
+        common = _common(one, other, comparators)
+        if common is not None and common is not first:  # it isn't what its name promises: JSON with remarks
+            return _by(common, one, other, setting)
+    return found
+
+
+def _by(first: Comparator, one: Content, other: Content, setting: Setting) -> Comparison:
     try:
         return first.compare(one, other, setting)
     except NotComparable as reason:
@@ -88,7 +107,7 @@ def compare_contents(one: Content, other: Content, setting: Setting, comparators
         return Comparison("not comparable", sentence, kind=first.name)
     except Exception as error:  # noqa: BLE001  a reader may fail at a bad file in any way
         detail = " ".join(str(error).split())[:200]
-        sentence = f"it can't be read as {first.title}: {type(error).__name__}{': ' if detail else ''}{detail}"
+        sentence = f"{_UNREADABLE} {first.title}: {type(error).__name__}{': ' if detail else ''}{detail}"
         return Comparison("not comparable", sentence, kind=first.name)
 
 
@@ -99,6 +118,21 @@ def _which(content: Content, comparators: list[Comparator]) -> Comparator:
             if comparator.recognises(head, name):
                 return comparator
     return comparators[-1]
+
+
+def _common(one: Content, other: Content, comparators: list[Comparator]) -> Comparator | None:
+    """Return the comparator of text if both are text: a table that has become prose is still that."""
+    text = next((comparator for comparator in comparators if comparator.name == "text"), None)
+    return text if text is not None and all(text.recognises(each.head(), "") for each in (one, other)) else None
+
+
+def _short(found: Comparison) -> Comparison:
+    """Return *found* with texts that a file can't make long."""
+    return replace(found, sentence=_cut(found.sentence), where=_cut(found.where))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST - 1] + "…"
 
 
 def _pictures(question: dict[str, Any]) -> dict[str, Any]:

@@ -23,9 +23,13 @@ _ALWAYS = re.compile(
 #: In logs, too.
 _IN_LOGS = re.compile(
     rf"(?P<time>\b{_DATE}\b|\b{_CLOCK}|\b{_MONTH}\s+\d{{1,2}}\b)"
-    r"|(?P<process>(?<=[\w)])\[\d{2,7}\](?=[: ]))"
-    r"|(?P<duration>\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s?(?:ns|µs|us|ms|s|sec|secs|seconds?|min|minutes?|hours?)\b)"
+    r"|(?P<duration>\b(?:took|[Ee]lapsed(?: time)?|(?:[Ff]inished|[Dd]one|[Cc]ompleted|[Rr]an) in|[Rr]untime"
+    r"|(?:[Ww]all(?:[- ]clock)?|CPU|cpu)[ -]time)[ :=]{1,3}\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
+    r"(?:\s?(?:ns|µs|us|ms|s|sec|secs|seconds?|min|minutes?|h|hours?)\b)?)"
 )
+
+#: In logs, in lines that begin with a time, as those of syslog do: ``name[123]:``.
+_NUMBERED = re.compile(r"(?P<process>(?<=[\w)])\[\d{2,7}\](?=: ))")
 
 #: A number that stands for itself, and isn't a part of a word or a version.
 _NUMBERS = re.compile(
@@ -48,7 +52,10 @@ def masked(line: str, log: bool, kinds: set[str] | None = None) -> str:
         return f"<{found.lastgroup}>"
 
     line = _ALWAYS.sub(mask, line)
-    return _IN_LOGS.sub(mask, line) if log else line
+    if not log:
+        return line
+    line = _IN_LOGS.sub(mask, line)
+    return _NUMBERED.sub(mask, line) if line.startswith("<time>") else line
 
 
 def pieces(line: str) -> list[str]:

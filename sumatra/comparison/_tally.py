@@ -243,10 +243,18 @@ def _distances(one: "Array", other: "Array") -> tuple["Array", "Array"]:
         return absolute, absolute / numpy.maximum(numpy.abs(one.astype("f8")), numpy.abs(other.astype("f8")))
     if one.dtype.kind != "c" and other.dtype.kind != "c":
         kind = numpy.result_type(one.dtype, other.dtype, "f8")
-        one, other = one.astype(kind), other.astype(kind)
+        one, other = one.astype(kind, copy=False), other.astype(kind, copy=False)
+        absolute, size = numpy.abs(one - other), numpy.maximum(numpy.abs(one), numpy.abs(other))
+        if numpy.isfinite(absolute).all() and size.max() < 1e300:  # nearly always
+            least = math.ulp(0.0)
+            return numpy.maximum(absolute.astype("f8", copy=False), least), numpy.maximum(
+                (absolute / size).astype("f8", copy=False), least
+            )
         absolute, sizes = _apart(one, other), [numpy.abs(one), numpy.abs(other)]
         scaled = _apart(one / 4, other / 4)
     else:
+        kind = numpy.result_type(one.dtype, other.dtype, "c16")
+        one, other = one.astype(kind), other.astype(kind)
         pairs = list(zip(_parts(one), _parts(other), strict=True))
         absolute = numpy.hypot(*(_apart(first, second) for first, second in pairs))
         scaled = numpy.hypot(*(_apart(first / 4, second / 4) for first, second in pairs))

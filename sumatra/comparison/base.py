@@ -25,6 +25,10 @@ VERDICTS = ("identical", "same content", "within tolerance", "different", "missi
 SAME = frozenset(VERDICTS[:3])
 
 
+#: A file of at most so many bytes is read once.
+_SMALL = 1 << 16
+
+
 class NotComparable(Exception):
     """The two files can't be compared; the message is the end of a sentence that begins with the file's name."""
 
@@ -63,16 +67,21 @@ class Content(NamedTuple):
     name: str  #: as the user knows it; what a path ends in says what it may be
     size: int  #: bytes
     path: str = ""  #: on disk
-    data: bytes = b""  #: in memory, if there is no path
+    data: bytes = b""  #: in memory, if there is no path; for a small file on disk, too
 
     @classmethod
     def at(cls, path: str, name: str) -> "Content":
         """Return the file at *path*; raises `OSError`."""
-        return cls(name, os.stat(path).st_size, path)
+        size = os.stat(path).st_size
+        if size > _SMALL:
+            return cls(name, size, path)
+        with open(path, "rb") as file:
+            data = file.read()
+        return cls(name, len(data), path, data)
 
     def open(self) -> BinaryIO:
         """Return the content for reading from its beginning."""
-        return open(self.path, "rb") if self.path else io.BytesIO(self.data)
+        return io.BytesIO(self.data) if self.data or not self.path else open(self.path, "rb")
 
     def head(self, size: int = 8192) -> bytes:
         """Return how it begins."""

@@ -16,6 +16,8 @@ _MOST = 8  #: of one kind, unless all are asked for
 #: How it is told that something is in the second run alone, and in the first.
 IN_THE_OTHER = ("only in the second", "only in the first")
 
+_STYLES = {"same content": "green", "within tolerance": "green"}
+
 #: What things of each kind are called when they are counted: one, many.
 _WORDS = {
     "results": ("result", "results"), "inputs": ("input file", "input files"),
@@ -38,7 +40,7 @@ def text(
     results = differences.of("results")
     if "results" in kinds:
         is_known = one.outputs_are_known and other.outputs_are_known
-        yield from _results(results, differences.same.get("results", 0), view, whole, is_known=is_known)
+        yield from _results(differences, view, whole, is_known=is_known)
     causes = [each for each in differences.found if each.kind != "results" and each.kind in kinds]
     serious = [each for each in causes if each.matters is not False]
     if serious:
@@ -65,22 +67,43 @@ def _heading(one: Record, other: Record, view: View) -> Iterator[str]:
     yield paint(f"{told[0]}  vs  {told[1]}", "bold", view.color) + "\n"
 
 
-def _results(
-    results: Sequence[Difference], same: int, view: View, whole: bool, *, is_known: bool
-) -> Iterator[str]:
+def _results(differences: Differences, view: View, whole: bool, *, is_known: bool) -> Iterator[str]:
+    results, same = differences.of("results"), differences.same.get("results", 0)
+    heading = paint("results", "bold", view.color)
+    alike = differences.alike
     if not results and not is_known:
-        yield f"{paint('results', 'bold', view.color)}     not all known: see below\n"
+        yield f"{heading}     not all known: see below\n"
         return
     if not results:
         number = max(same - 1, 0)  # the status isn't a file
-        alike = f"all {number} output files are identical" if number > 1 else "the only output file is identical"
-        detail = alike if number else "there are no output files"
-        yield f"{paint('results', 'bold', view.color)}     the same: {detail}\n"
+        if alike:
+            counts = {"identical": number, **{each.verdict: 0 for each in alike}}
+            for each in alike:
+                counts[each.verdict] += 1
+            told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+            yield f"{heading}     the same: {number + len(alike)} output files match ({told})\n"
+            yield from _verdicts(alike, view, whole)
+            return
+        identical = f"all {number} output files are identical" if number > 1 else "the only output file is identical"
+        detail = identical if number else "there are no output files"
+        yield f"{heading}     the same: {detail}\n"
         return
     files = [each for each in results if each.name != "status"]
-    number = len(files) + same - (len(files) == len(results))
-    yield f"{paint('results', 'bold', view.color)}     {len(files)} of {number} output files differ\n"
-    yield from lines(results, view, whole, kind=False)
+    number = len(files) + same - (len(files) == len(results)) + len(alike)
+    yield f"{heading}     {len(files)} of {number} output files differ\n"
+    yield from lines([each for each in results if not each.verdict], view, whole, kind=False)
+    yield from _verdicts([each for each in results if each.verdict], view, whole)
+    yield from _verdicts(alike, view, whole)
+
+
+def _verdicts(results: Sequence[Difference], view: View, whole: bool) -> Iterator[str]:
+    for each in results[: None if whole else _MOST]:
+        sentence = f": {visible(each.note)}" if each.note else ""
+        if each.verdict == "not comparable":
+            sentence += f" ({_change(each, IN_THE_OTHER)})"
+        yield f"    {visible(each.name)}: {paint(each.verdict, _STYLES.get(each.verdict, ''), view.color)}{sentence}\n"
+    if not whole and len(results) > _MOST:
+        yield f"    … and {len(results) - _MOST} more: smt diff --long\n"
 
 
 def lines(
@@ -92,6 +115,8 @@ def lines(
     *one_sided* says how it is told that something is in the second run alone, or in the first; *more* which command
     tells the rest.
     """
+    if not differences:
+        return
     shown = 0
     told: dict[str, int] = {}
     width = min(40, max(cells(visible(each.name)) for each in differences))
@@ -161,17 +186,22 @@ def _cell(value: str | None) -> str:
 
 def as_json(one: Record, other: Record, differences: Differences, kinds: Sequence[str] = KINDS) -> dict[str, object]:
     """Return *differences* as what JSON can say."""
+    alike = differences.alike
+    same = "within tolerance" if any(each.verdict == "within tolerance" for each in alike) else "same content"
     return {
         "one": one.label,
         "other": other.label,
-        "results": "different" if differences.of("results") else "identical",
-        "differences": [
-            {
-                "kind": each.kind, "name": each.name, "one": each.one, "other": each.other, "matters": each.matters,
-                "note": each.note,
-            }
-            for each in differences.found if each.kind in kinds
-        ],
+        "results": "different" if differences.of("results") else same if alike else "identical",
+        "differences": [_entry(each) for each in differences.found if each.kind in kinds],
+        "alike": [_entry(each) for each in alike if each.kind in kinds],
         "same": {kind: number for kind, number in differences.same.items() if kind in kinds},
         "unknown": list(differences.unknown),
     }
+
+
+def _entry(difference: Difference) -> dict[str, object]:
+    told: dict[str, object] = {
+        "kind": difference.kind, "name": difference.name, "one": difference.one, "other": difference.other,
+        "matters": difference.matters, "note": difference.note,
+    }
+    return {**told, "verdict": difference.verdict} if difference.verdict else told

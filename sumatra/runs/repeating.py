@@ -1,12 +1,13 @@
 """Run something again as it was, apart from the user's files, and tell whether the results are the same."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from sumatra import differences, versioncontrol
+from sumatra.comparison import SAME, Comparison
 from sumatra.errors import ProjectError, SumatraError, VersionControlError
 from sumatra.files import digest_bytes
 from sumatra.records import Checkout, DataKey, Record
@@ -15,6 +16,7 @@ from sumatra.runs.again import Way, run_again
 from sumatra.runs.apart import is_below, obstacle, remove
 from sumatra.runs.elsewhere import has_own_parameters, is_own_copy, root_of
 from sumatra.runs.ending import some
+from sumatra.runs.judging import Judge, NotToBeHad
 from sumatra.runs.rebuilding import content_of
 from sumatra.runs.variables import again_as_then
 from sumatra.runs.verifying import Item, items_of, verified
@@ -25,11 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "Repeated", "plan", "repeat", "verdicts"]
 
-#: Verdicts on one output, from the best to the worst.
-VERDICTS = ("identical", "same content", "within tolerance", "different", "missing", "extra", "not comparable")
-
-#: What counts as the same result.
-SAME = frozenset(VERDICTS[:2])
+#: An output of a repetition that is within tolerance is kept if it isn't larger (bytes).
+_MOST_KEPT = 50_000_000
 
 
 class Plan(NamedTuple):
@@ -52,7 +51,7 @@ class Repeated(NamedTuple):
 
     record: Record  #: the first one
     done: Done
-    outputs: Mapping[str, str]  #: verdict by path
+    outputs: Mapping[str, Comparison]  #: by path
     folder: str  #: where the new results lie, if they were kept; else empty
     interrupted: int = 0  #: the signal that told us to end; 0 if none did
     overwritten: tuple[str, ...] = ()  #: results of the first run that aren't what they were before
@@ -61,7 +60,7 @@ class Repeated(NamedTuple):
     def match(self) -> bool:
         """Whether the results are known to be the same."""
         ended = self.done.record.status == self.record.status
-        return ended and not self._unseen and all(verdict in SAME for verdict in self.outputs.values())
+        return ended and not self._unseen and all(each.verdict in SAME for each in self.outputs.values())
 
     @property
     def _unseen(self) -> str:
@@ -71,10 +70,19 @@ class Repeated(NamedTuple):
         return "" if self.done.record.outputs_are_known else "this one"
 
     @property
+    def farthest(self) -> tuple[str, Comparison] | None:
+        """The output that lies farthest from that of the first run, of those within tolerance; None if none is."""
+        near = [item for item in self.outputs.items() if item[1].verdict == "within tolerance"]
+        return max(near, key=lambda item: item[1].largest or 0.0, default=None)
+
+    @property
     def sentence(self) -> str:
         """What came of it, in a sentence."""
         if self.match:
-            return "The simulation results match."
+            if self.farthest is None:
+                return "The simulation results match."
+            path, comparison = self.farthest
+            return f"The simulation results match within tolerance: {os.path.basename(path)}: {comparison.sentence}."
         if self.interrupted:
             return "The repetition was interrupted."
         if self.done.record.status != self.record.status:
@@ -82,7 +90,7 @@ class Repeated(NamedTuple):
             return f"The simulation results don't match: {states}."
         if self._unseen:
             return f"It isn't known whether the simulation results match: nobody looked at what {self._unseen} wrote."
-        odd = [path for path, verdict in self.outputs.items() if verdict not in SAME]
+        odd = [path for path, each in self.outputs.items() if each.verdict not in SAME]
         return f"The simulation results don't match: {len(odd)} of {len(self.outputs)} outputs."
 
     @property
@@ -255,8 +263,14 @@ def _words(record: Record) -> tuple[str, ...]:
     return tuple(original if is_own_copy(word) else word for word in record.command)
 
 
-def repeat(chosen: Plan, workshop: Workshop, *, label: str | None = None, keep: bool = False) -> Repeated:
-    """Do what was *chosen*, and compare the results; they are kept in a folder of ours if they differ, or on *keep*."""
+def repeat(
+    chosen: Plan, workshop: Workshop, *, label: str | None = None, keep: bool = False, tolerance: Sequence[str] = ()
+) -> Repeated:
+    """Do what was *chosen*, and compare the results; they are kept in a folder of ours if they differ, or on *keep*.
+
+    Results within *tolerance*, which is added to that of the settings, are kept in the content store: they tell how
+    much the results of such runs vary.
+    """
     record = chosen.record
     stdin = next((key.path for key in record.input_data if key.seen == "stdin"), None)
     request = Request(
@@ -272,9 +286,13 @@ def repeat(chosen: Plan, workshop: Workshop, *, label: str | None = None, keep: 
     before = {} if chosen.has_view else _stamps(record)
     done, folder, interrupted = run_again(record, way, workshop)
     after = {} if chosen.has_view else _stamps(record)
-    outputs = dict(verdicts(record, done.record))
     overwritten = tuple(path for path, stamp in before.items() if after.get(path) != stamp)
-    found = Repeated(record, done, outputs, folder, interrupted, overwritten)
+    rules = [*workshop.settings.tolerance, *tolerance]
+    with Judge(workshop.objects, workshop.folder, workshop.root, workshop.data.root, rules) as judge:
+        outputs = dict(verdicts(record, done.record, judge))
+        found = Repeated(record, done, outputs, folder, interrupted, overwritten)
+        if found.match and not keep:
+            _keep_near(found, judge, workshop)
     if found.match and not keep:
         remove(folder)
         found = found._replace(folder="")
@@ -291,19 +309,27 @@ def _stamps(record: Record) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def verdicts(first: Record, second: Record) -> Iterator[tuple[str, str]]:
-    """Yield the outputs of both records by path, each with one of `VERDICTS`."""
+def verdicts(first: Record, second: Record, judge: Judge) -> Iterator[tuple[str, Comparison]]:
+    """Yield the outputs of both records by path, each with what came of comparing it."""
     one, other = _by_path(first), _by_path(second)
     for path in [*one, *(path for path in other if path not in one)]:
         before, after = one.get(path), other.get(path)
-        if after is None:
-            yield path, "missing"
-        elif before is None:
-            yield path, "extra"
-        elif before.digest is None or after.digest is None:
-            yield path, "not comparable"
+        if before is None or after is None:
+            yield path, Comparison("missing" if after is None else "extra")
         else:
-            yield path, "identical" if before.digest == after.digest else "different"
+            yield path, judge.compare(first, before, second, after)
+
+
+def _keep_near(found: Repeated, judge: Judge, workshop: Workshop) -> None:
+    """Move the outputs that are nearly those of the first run into the content store, if they aren't too large."""
+    keys = _by_path(found.done.record)
+    for path, comparison in found.outputs.items():
+        key = keys.get(path)
+        if comparison.verdict == "within tolerance" and key is not None and key.digest is not None:
+            with suppress(OSError, NotToBeHad):
+                place = judge.place(found.done.record, key)
+                if place.startswith(os.path.realpath(found.folder) + os.sep) and os.path.getsize(place) <= _MOST_KEPT:
+                    workshop.objects.take(place, key.digest)
 
 
 def _by_path(record: Record) -> dict[str, DataKey]:

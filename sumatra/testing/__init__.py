@@ -10,22 +10,27 @@ Inherit, give the fixture, and every promise is tested::
             return MyStore(tmp_path / "records")
 
 `RecordStoreContract` wants a fixture ``store``, `LauncherContract` ``launcher``, `DataStoreContract` ``store``,
-`FinderContract` ``finder``,
+`FinderContract` ``finder``, `ComparatorContract` ``comparator`` and ``files``,
 `WorkingCopyContract` is told in its docstring.  pytest is needed.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sumatra.testing.comparators import ComparatorContract
     from sumatra.testing.datastores import DataStoreContract
     from sumatra.testing.finders import FinderContract
     from sumatra.testing.launchers import LauncherContract
     from sumatra.testing.recordstores import RecordStoreContract
     from sumatra.testing.workingcopies import WorkingCopyContract
 
-__all__ = ["DataStoreContract", "FinderContract", "LauncherContract", "RecordStoreContract", "WorkingCopyContract"]
+__all__ = [
+    "ComparatorContract", "DataStoreContract", "FinderContract", "LauncherContract", "RecordStoreContract",
+    "WorkingCopyContract",
+]
 
 _HOMES = {
+    "ComparatorContract": "sumatra.testing.comparators",
     "DataStoreContract": "sumatra.testing.datastores",
     "FinderContract": "sumatra.testing.finders",
     "LauncherContract": "sumatra.testing.launchers",

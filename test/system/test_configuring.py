@@ -36,6 +36,7 @@ OPTIONS = [
     ("--bundle", "bundle", True),
     ("--no-bundle", "bundle", False),
     ("--ignore=*.tmp", "ignore", ["*.tmp"]),
+    ("--tolerance=Data/*.csv:v=1e-6,1e-12", "tolerance", ["Data/*.csv:v=1e-6,1e-12"]),
     ("--most-files=500", "most_files", 500),
     ("--repository=https://example.org/code.git", "repository", "https://example.org/code.git"),
     ("--plain", "plain", True),

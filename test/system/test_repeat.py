@@ -85,8 +85,8 @@ def test_a_program_that_isn_t_deterministic_is_found_out(project, smt):
     assert said.status == 1
     lines = said.out.splitlines()
     assert lines[0] == "The simulation results don't match: 1 of 2 outputs."
-    assert lines[1].split() == ["different", "Data/out"]
-    assert lines[-1] == "first: 0 of 2 identical"
+    assert lines[1].split()[:2] == ["different", "Data/out:"]
+    assert "first: 0 of 2 identical" in lines
     folder = next(line for line in lines if "the new results are in" in line).rpartition(" ")[2]
     assert (project / folder / "Data" / "out").read_text() != (project / "Data" / "out").read_text()
 

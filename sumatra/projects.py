@@ -384,7 +384,8 @@ class Project:
         """Return what would be tried to find out why *other* came out otherwise than *one*."""
         from sumatra.causes.searching import ask
 
-        return ask(one, other, self._workshop(), test=test, ignore=ignore, tolerances=tolerances)
+        rules = [*self.settings.tolerance, *tolerances]
+        return ask(one, other, self._workshop(), test=test, ignore=ignore, tolerances=rules)
 
     def last_good(self, command: "Command", before: Record | None = None) -> "Alike | None":
         """Return the last run of *command* that ended well, or else the likest to it; one *before* that run alone."""

@@ -188,6 +188,8 @@ def _explain(project: Project, done: Done, *, explain: bool, quiet: bool) -> Non
     """
     if done.record.signal in ("SIGINT", "SIGTERM") or (quiet and not explain):
         return  # the user has ended it
+    if not done.saved and not explain:
+        return  # the store can't be reached, and isn't waited for without need
     try:
         lines = list(_since_good(project, done.record) if explain else _hint_at_good(project, done.record))
     except (SumatraError, OSError) as error:

@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--budget", metavar="TIME", help="begin no trial after so long: 90s, 30m, 2h")
     add("--most", type=int, metavar="N", help="do at most N trials")
     add("-i", "--ignore", action="append", default=[], metavar="NAME", help="don't swap what is called NAME")
-    add("--tolerance", action="append", default=[], metavar="[PATTERN[:FIELD]=]REL[,ABS]",
+    add("--tolerance", action="append", default=[], metavar="TOLERANCE",
         help="take numbers for the same that lie no farther apart; as in smt diff")
     add("--dry-run", action="store_true", help="run nothing: tell what would be swapped")
     add("--trials", action="store_true", help="list the trials that were done for this question")

@@ -235,7 +235,7 @@ def test_a_slip_in_a_command_gets_a_guess(smt):
         said = smt(*words)
         assert (said.status, said.out) == (2, "")
         assert f"there is no command {words[-1]!r}" in said.err
-        assert f"did you mean {guess!r}?" in said.err if guess else "known are: checkout, " in said.err
+        assert f"did you mean {guess!r}?" in said.err if guess else "known are: changed, " in said.err
 
 
 def test_version_is_that_of_the_package(smt):

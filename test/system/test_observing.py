@@ -165,7 +165,7 @@ def test_the_size_of_an_input_that_changes_is_the_one_that_was_read(project, smt
 
 def test_all_processes_together_have_no_less_memory_than_the_largest(project, smt, last):
     """It is sampled, and the moment at which that one was largest may pass in between."""
-    smt("run", "--", sys.executable, "-c", "import time; time.sleep(0.3); b'x' * 200_000_000")
+    smt("run", "--", sys.executable, "-c", "import time; time.sleep(1); b'x' * 200_000_000; time.sleep(0.2)")
     used = last()["resources"]
     assert used["tree_memory"] >= used["peak_memory"] > 200_000_000
 

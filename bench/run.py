@@ -2,7 +2,7 @@
 
     run.py [--quick] [--only NAME …] [--no-write]
 
-Names: start, list, run, observing, output, many, at-once, rivals.
+Names: start, list, run, observing, output, many, at-once, systems, answers, rivals.
 """
 
 import argparse
@@ -19,10 +19,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from answers import answers
 from observing import observing
 from paired import Pair, cost, paired
 from rivals import rivals
 from scene import PYTHON, SMT, filled, project, repository, without_outputs
+from systems import systems
 from table import Figure, page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -162,6 +164,8 @@ PARTS: dict[str, Callable[[Path, bool], Iterator[Figure]]] = {
     "output": output,
     "many": many,
     "at-once": at_once,
+    "systems": systems,
+    "answers": answers,
     "rivals": rivals,
 }
 

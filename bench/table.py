@@ -10,7 +10,7 @@ class Figure(NamedTuple):
 
     what: str
     value: float
-    unit: str  #: ``×``, ``ms``, ``s``, ``MiB`` or ``records``
+    unit: str  #: ``×``, ``ms``, ``s``, ``MiB``, ``records`` or ``trials``
     promise: float | None = None
     most: bool = True  #: the promise is the most that it may be, not the least
     detail: str = ""

@@ -16,14 +16,16 @@ doesn't tell is not taken for equal. The exit status is 0 if the results are the
 
 import argparse
 import json
+import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sumatra.cli.terminal import parse_anywhere, project_here, say, view_for
 from sumatra.differences import KINDS, between, outputs_by_name, varying
-from sumatra.errors import UsageError
+from sumatra.errors import NoSuchRecord, UsageError
 from sumatra.formatting.escape import visible
 from sumatra.formatting.layout import paint
 
@@ -45,7 +47,8 @@ _OPTIONS = {
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare labels and what to tell."""
     add = parser.add_argument
-    add("labels", nargs="+", metavar="LABEL", help="the records to compare, two or more")
+    add("labels", nargs="+", metavar="LABEL",
+        help="the records to compare, two or more; of another project: FOLDER:LABEL")
     add("-l", "--long", action="store_true", help="tell all of each kind, however many")
     add("-i", "--ignore", action="append", default=[], metavar="PATTERN",
         help="leave out names in which this regular expression is found; may be given several times")
@@ -71,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"{pattern!r} isn't a regular expression: {error}") from error
     kinds = [kind for option, some in _OPTIONS.items() if getattr(args, option) for kind in some] or list(KINDS)
     project = project_here()
-    records = [project.get_record(label) for label in args.labels]
+    records = [_record(project, label) for label in args.labels]
     judge = project.judge(args.tolerance)
     if args.html and len(records) > 2:
         raise UsageError("a page is for two records", "name two: smt diff A B --html FILE")
@@ -79,6 +82,19 @@ def run(args: argparse.Namespace) -> int:
         if len(records) > 2:
             return _print_table(records, kinds, args, judge)
         return _print_pair(project, records[0], records[1], kinds, args, judge)
+
+
+def _record(project: "Project", name: str) -> "Record":
+    """Return the record called *name*, which may be of another project: ``FOLDER:LABEL``."""
+    try:
+        return project.get_record(name)
+    except NoSuchRecord:
+        folder, _, label = name.rpartition(":")
+        if not os.path.isdir(folder):
+            raise
+    from sumatra.projects import load_project
+
+    return load_project(folder).get_record(label)
 
 
 def _print_table(records: list["Record"], kinds: list[str], args: argparse.Namespace, judge: "Judge") -> int:
@@ -108,7 +124,10 @@ def _print_pair(
             told["patch"] = "".join(project.patch_between(one, other))
         print(json.dumps(told, indent=2))
     else:
-        print("".join(formatting.text(one, other, found, view_for(), kinds=kinds, whole=args.long)), end="")
+        ask = f"smt why {shlex.join(args.labels)}  (runs it again with one of them swapped at a time)"
+        step = "" if any(":" in label for label in args.labels) else ask
+        told_as_text = formatting.text(one, other, found, view_for(), kinds=kinds, whole=args.long, next_step=step)
+        print("".join(told_as_text), end="")
         if args.code:
             _print_patch(project.patch_between(one, other), view_for())
     return int(bool(found.of("results")))

@@ -110,3 +110,21 @@ def test_a_patch_of_code_that_is_gone_is_refused_in_a_sentence(two_runs, project
     said = smt("diff", "--code", "slow", "fast")
     assert said.status == 3
     assert "isn't to be had any more" in said.err
+
+
+def test_records_of_other_projects_are_compared_too(two_runs, project, smt, tmp_path, monkeypatch):
+    other = tmp_path / "another one"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    assert smt("init", "Another").status == 0
+    assert smt("run", "-l", "echoed", "--", "echo", "1").status == 0
+    said = smt("diff", f"{project}:slow", "echoed")
+    assert said.out.startswith("slow (") and "vs  echoed (" in said.out
+    assert "python main.py" in said.out and "echo 1" in said.out
+    said = smt("diff", f"{project}:nosuch", "echoed")
+    assert (said.status, "there is no record called 'nosuch'" in said.err) == (4, True)
+
+
+def test_the_next_step_is_to_ask_why(two_runs, smt):
+    last = smt("diff", "slow", "fast").out.splitlines()[-1]
+    assert last.split("(")[0].split() == ["next", "smt", "why", "slow", "fast"]

@@ -14,7 +14,6 @@ from sumatra.capture.observation import Observed
 from sumatra.errors import ProjectError, UsageError, VersionControlError
 from sumatra.files import ContentStore, digest_file, write_atomically
 from sumatra.records import Finding, Record
-from sumatra.runs.apart import place_of
 from sumatra.versioncontrol import WorkingCopy
 
 __all__ = [
@@ -50,6 +49,8 @@ class Elsewhere:
         moved = _moved(path, self._root, self.folder)
         if moved != path or not self.apart:
             return moved
+        from sumatra.runs.apart import place_of  # 2 ms that ordinary runs don't pay
+
         kept = self.folder + "/" + OUTSIDE + path
         return kept if os.path.lexists(kept) else place_of(os.path.dirname(self.folder), path) or path
 

@@ -11,14 +11,9 @@ from sumatra.parameters import from_bytes
 from sumatra.records import DataKey, Record
 from sumatra.runs.elsewhere import is_own_copy
 from sumatra.runs.trees import REGULAR, CodeFile
+from sumatra.runs.variables import belongs_to_place
 
 __all__ = ["Content", "Factor", "Found", "factors_between", "hunks_of", "place_of", "top_of", "words_of"]
-
-#: Variables that say where things are; they go with the machine and the session.
-_PLACES = frozenset({
-    "PATH", "PWD", "OLDPWD", "TMPDIR", "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "CONDA_PREFIX", "CONDA_SHLVL", "MODULEPATH",
-    "LOADEDMODULES", "MODULESHOME",
-})
 
 _MOST_LINES = 20_000
 
@@ -42,6 +37,7 @@ class Factor(NamedTuple):
     contents: tuple[Content, Content] | None = None  #: of a file, in both runs
     path: str = ""  #: of a file, relative to the top of the code
     lines: tuple[int, int, int, int] | None = None  #: of a part of a file: which lines become which
+    word: int | None = None  #: of an argument: its place in the command; None for all of them
 
     @property
     def key(self) -> str:
@@ -76,26 +72,22 @@ def factors_between(
     held, or raises `SumatraError` or `OSError`.  If *everywhere*, files outside of the folder of the code can be
     swapped.
     """
-    found = Found([], [])
     top = top_of(one)
-    results = {place_of(key, record) for record in (one, other) for key in record.output_data}
-    paths = {
-        os.path.relpath(os.path.realpath(record.parameters.path), top_of(record))
-        for record in (one, other) if record.parameters.path
-    }
-    inputs = _inputs(one, other, top, kept, found, everywhere)
-    code = _code(one, other, trees, {*paths, *(os.path.relpath(path, top) for path in results)})
-    seen = {factor.path for factor in inputs}
-    found.factors.extend(inputs)
-    found.factors.extend(_parameters(one, other))
-    found.factors.extend(_arguments(one, other, found))
-    found.factors.extend(_variables(one, other, found))
-    found.factors.extend(_packages(one, other, found))
-    found.factors.extend(factor for factor in code if factor.path not in seen)
-    _surroundings(one, other, found)
+    fixed: list[str] = []
+    inputs = _inputs(one, other, top, kept, fixed, everywhere)
+    # Results are no code, inputs are told as such, and so is a parameter file that both runs had.
+    others = {os.path.relpath(place_of(key, record), top) for record in (one, other) for key in record.output_data}
+    others |= {factor.path for factor in inputs}
+    own = _own_parameters(one, other)
+    factors = [
+        *inputs, *_parameters(one, other, fixed), *_arguments(one, other), *_variables(one, other, fixed),
+        *_packages(one, other, fixed),
+        *_code(one, other, trees, others | ({os.path.relpath(own, top)} if own else set())),
+    ]
+    _surroundings(one, other, fixed)
     rank = {True: 0, None: 1, False: 2}
-    found.factors.sort(key=lambda factor: (rank[factor.matters], _ORDER.index(factor.kind)))
-    return found
+    factors.sort(key=lambda factor: (rank[factor.matters], _ORDER.index(factor.kind)))
+    return Found(factors, fixed)
 
 
 def place_of(key: DataKey, record: Record) -> str:
@@ -105,41 +97,47 @@ def place_of(key: DataKey, record: Record) -> str:
 
 
 def _inputs(
-    one: Record, other: Record, top: str, kept: Callable[[Record, str, str | None], bytes], found: Found,
+    one: Record, other: Record, top: str, kept: Callable[[Record, str, str | None], bytes], fixed: list[str],
     everywhere: bool,
 ) -> list[Factor]:
-    places: list[dict[str, DataKey]] = []
-    for record in (one, other):
-        root = str(record.input_datastore.options.get("root", "/")) if record.input_datastore else "/"
-        written = {place_of(key, record) for key in record.output_data}
-        keys = {os.path.realpath(os.path.join(root, key.path)): key for key in record.input_data}
-        places.append({place: key for place, key in keys.items() if place not in written})
-    parameters = {os.path.realpath(record.parameters.path) for record in (one, other) if record.parameters.path}
+    first, second = _by_place(one), _by_place(other)
+    own = _own_parameters(one, other)
     factors = []
-    for place in [*places[0], *(place for place in places[1] if place not in places[0])]:
-        keys_here = [keys.get(place) for keys in places]
-        digests = [key.digest if key else None for key in keys_here]
-        if (digests[0] == digests[1] and digests[0] is not None) or place in parameters:
+    for place in first.keys() & second.keys() - {own}:  # what only one of them has read is no cause, but comes of one
+        digests = first[place].digest, second[place].digest
+        if None not in digests and digests[0] == digests[1]:
             continue
-        name = os.path.relpath(place, top)
-        if None in keys_here:
-            continue  # one run didn't read it, which is no cause but comes of one
-        told = place if name.startswith("..") else name
+        path = os.path.relpath(place, top)
+        name = place if path.startswith("..") else path
         if None in digests:
-            found.fixed.append(f"the input {told}: its content isn't known in both runs")
-        elif name.startswith("..") and not everywhere:
-            found.fixed.append(f"the input {told} lies outside of {top}")
+            fixed.append(f"the input {name}: its content isn't known in both runs")
+        elif path.startswith("..") and not everywhere:
+            fixed.append(f"the input {name} lies outside of {top}")
         else:
-            contents = []
-            for record, digest in ((one, digests[0]), (other, digests[1])):
-                try:
-                    contents.append(_content_of(record, name, digest, place, kept))
-                except (SumatraError, OSError):
-                    found.fixed.append(f"the input {told}: what it held in {record.label} isn't to be had any more")
-                    break
+            try:
+                contents = (
+                    _content_of(one, path, digests[0], place, kept), _content_of(other, path, digests[1], place, kept)
+                )
+            except (SumatraError, OSError):
+                fixed.append(f"the input {name}: what it held isn't to be had any more for both runs")
             else:
-                factors.append(Factor("input", told, digests[0], digests[1], True, (contents[0], contents[1]), name))
-    return factors
+                factors.append(Factor("input", name, *digests, True, contents, path))
+    return sorted(factors, key=lambda factor: factor.name)
+
+
+def _by_place(record: Record) -> dict[str, DataKey]:
+    """Return the inputs of *record* by where they lie, but for what it has written, too."""
+    root = str(record.input_datastore.options.get("root", "/")) if record.input_datastore else "/"
+    written = {place_of(key, record) for key in record.output_data}
+    keys = {os.path.realpath(os.path.join(root, key.path)): key for key in record.input_data}
+    return {place: key for place, key in keys.items() if place not in written}
+
+
+def _own_parameters(one: Record, other: Record) -> str | None:
+    """Return the parameter file that both runs had (absolute)."""
+    paths = {os.path.realpath(record.parameters.path or "") for record in (one, other) if record.parameters.path}
+    is_shared = len(paths) == 1 and one.parameters.path is not None and other.parameters.path is not None
+    return paths.pop() if is_shared else None
 
 
 def _content_of(
@@ -208,47 +206,42 @@ def _span(begin: int, end: int, start: int, stop: int) -> str:
     return told if stop > start else f"{told} of the first, gone in the second"
 
 
-def _parameters(one: Record, other: Record) -> Iterator[Factor]:
+def _parameters(one: Record, other: Record, fixed: list[str]) -> Iterator[Factor]:
     """Yield the values that differ; or the whole file where it can't be taken apart."""
-    if one.parameters.path is None or other.parameters.path is None or not one.parameters.content:
+    place = _own_parameters(one, other)
+    texts = one.parameters.content, other.parameters.content
+    if place is None or texts[0] == texts[1]:
         return
-    path = os.path.relpath(os.path.realpath(one.parameters.path), top_of(one))
-    contents = tuple(
-        Content(None, REGULAR, _keeper(record.parameters.content)) for record in (one, other)
-    )
-    if one.parameters.content == other.parameters.content:
+    path = os.path.relpath(place, top_of(one))
+    if any("hmac-sha256:" in text for text in texts):
+        fixed.append(f"the parameters in {path}: secrets among them were masked")
         return
+    contents = Content(None, REGULAR, _keeper(texts[0])), Content(None, REGULAR, _keeper(texts[1]))
+    nothing = object()
     try:
-        before, after = (
-            from_bytes(record.parameters.content.encode("utf-8", "surrogateescape"), str(record.parameters.path)).flat()
-            for record in (one, other)
-        )
-        nothing = object()
-        differing = [name for name in {**before, **after} if before.get(name, nothing) != after.get(name, nothing)]
-        if not differing:
-            raise ValueError
-    except (SumatraError, ValueError):
-        yield Factor("parameter", path, "as then", "as in the second", True, (contents[0], contents[1]), path)
-        return
+        before, after = (from_bytes(text.encode("utf-8", "surrogateescape"), place).flat() for text in texts)
+    except SumatraError:
+        before, after = {}, {}
+    differing = [name for name in {**before, **after} if before.get(name, nothing) != after.get(name, nothing)]
+    if not differing:
+        yield Factor("parameter", path, "as then", "as in the second", True, contents, path)
     for name in differing:
-        one_value, other_value = (str(flat[name]) if name in flat else None for flat in (before, after))
-        yield Factor("parameter", name, one_value, other_value, True, (contents[0], contents[1]), path)
+        values = [str(flat[name]) if name in flat else None for flat in (before, after)]
+        yield Factor("parameter", name, values[0], values[1], True, contents, path)
 
 
 def _keeper(text: str) -> Callable[[], bytes]:
     return lambda: text.encode("utf-8", "surrogateescape")
 
 
-def _arguments(one: Record, other: Record, found: Found) -> Iterator[Factor]:
+def _arguments(one: Record, other: Record) -> Iterator[Factor]:
     first, second = words_of(one, other), words_of(other, one)
-    if first == second:
-        return
     if len(first) != len(second):
         yield Factor("argument", "the whole command", " ".join(first), " ".join(second), True)
         return
     for place, (before, after) in enumerate(zip(first, second, strict=True)):
         if before != after:
-            yield Factor("argument", f"word {place}", before, after, True)
+            yield Factor("argument", f"word {place}", before, after, True, word=place)
 
 
 def words_of(record: Record, other: Record) -> tuple[str, ...]:
@@ -265,21 +258,21 @@ def words_of(record: Record, other: Record) -> tuple[str, ...]:
     )
 
 
-def _variables(one: Record, other: Record, found: Found) -> Iterator[Factor]:
+def _variables(one: Record, other: Record, fixed: list[str]) -> Iterator[Factor]:
     if not one.environment or not other.environment:
-        found.fixed.append("environment variables: not both runs tell them")
+        fixed.append("environment variables: not both runs tell them")
         return
     for name in sorted({*one.environment, *other.environment}):
         before, after = one.environment.get(name), other.environment.get(name)
         if before == after or name.startswith("SMT_") or name in ("PWD", "OLDPWD"):
             continue
         if "hmac-sha256:" in f"{before}{after}":
-            found.fixed.append(f"the variable {name}: its value was masked")
+            fixed.append(f"the variable {name}: its value was masked")
             continue
-        yield Factor("variable", name, before, after, None if name not in _PLACES else False)
+        yield Factor("variable", name, before, after, False if belongs_to_place(name) else None)
 
 
-def _packages(one: Record, other: Record, found: Found) -> Iterator[Factor]:
+def _packages(one: Record, other: Record, fixed: list[str]) -> Iterator[Factor]:
     first, second = (
         {(each.module, each.name): each for each in record.dependencies if "changed" not in each.flags}
         for record in (one, other)
@@ -291,12 +284,12 @@ def _packages(one: Record, other: Record, found: Found) -> Iterator[Factor]:
         module, name = key
         if module != "python" or None in (before.version, after.version) or before.checkout or after.checkout:
             where = f" ({module})" if module else ""
-            found.fixed.append(f"{name}{where}: {before.version or 'unknown'} -> {after.version or 'unknown'}")
+            fixed.append(f"{name}{where}: {before.version or 'unknown'} -> {after.version or 'unknown'}")
             continue
         yield Factor("package", name, before.version, after.version, True)
 
 
-def _surroundings(one: Record, other: Record, found: Found) -> None:
+def _surroundings(one: Record, other: Record, fixed: list[str]) -> None:
     """Note what goes with the machine."""
     if one.platforms and other.platforms:
         for name, what in (
@@ -305,10 +298,10 @@ def _surroundings(one: Record, other: Record, found: Found) -> None:
         ):
             before, after = getattr(one.platforms[0], name), getattr(other.platforms[0], name)
             if before != after:
-                found.fixed.append(f"{what}: {before or 'none'} -> {after or 'none'}")
+                fixed.append(f"{what}: {before or 'none'} -> {after or 'none'}")
     for name in sorted({*one.surroundings, *other.surroundings}):
         before, after = one.surroundings.get(name), other.surroundings.get(name)
         if before != after and name != "threads":  # variables say how many, and they are swapped
-            found.fixed.append(f"{name}: {before or 'none'} -> {after or 'none'}")
+            fixed.append(f"{name}: {before or 'none'} -> {after or 'none'}")
     if one.executable and other.executable and one.executable.version != other.executable.version:
-        found.fixed.append(f"{one.executable.name}: {one.executable.version} -> {other.executable.version}")
+        fixed.append(f"{one.executable.name}: {one.executable.version} -> {other.executable.version}")

@@ -4,11 +4,13 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from sumatra.causes.factors import Content, Factor, top_of, words_of
+from sumatra.causes.factors import Factor, place_of, top_of, words_of
 from sumatra.facts import replace
 from sumatra.files import ContentStore
 from sumatra.parameters import from_bytes
 from sumatra.records import Change, DataKey, Record
+from sumatra.runs.elsewhere import has_own_parameters
+from sumatra.runs.trees import REGULAR
 
 __all__ = ["Mixture", "mix"]
 
@@ -16,7 +18,8 @@ __all__ = ["Mixture", "mix"]
 class Mixture(NamedTuple):
     """What is to be run."""
 
-    record: Record  #: as if it had been run like that; its command and changes say all about words and files
+    record: Record  #: as if it had been run like that: its changes say all about files
+    words: tuple[str, ...]
     variables: Mapping[str, str | None]  #: what they have to be; None where they have to be unset
     packages: Mapping[str, str]  #: versions by name
     supplied: tuple[tuple[str, str], ...] = ()  #: files outside of the code: path and digest
@@ -30,90 +33,84 @@ def mix(
     Parts of files may be among *chosen* in the place of the file.  Contents are put into *objects*.  Raises
     `SumatraError` or `OSError` where one isn't to be had any more.
     """
-    top = top_of(one)
-    kind = "modified" if one.repository else "code"
-    changes = {change.path: change for change in one.changes}
-    hidden: list[str] = []
-
-    supplied: list[tuple[str, str]] = []
-
-    def put(path: str, content: bytes | None, mode: str) -> None:
-        if path.startswith("../") and content is not None:
-            supplied.append((os.path.normpath(os.path.join(top, path)), objects.put(content)))
-        elif content is None:
-            hidden.append(os.path.join(top, path))
-            changes.pop(path, None)
-            if one.repository:
-                changes[path] = Change(path, "deleted")
-        else:
-            changes[path] = Change(path, kind, mode, objects.put(content), len(content))
-
+    files = _Files(one, objects)
     for factor in factors:
         if factor.contents is None or factor.kind == "parameter":
             continue
-        parts = [part.lines for part in chosen if part.path == factor.path and part.lines and part.kind == factor.kind]
+        parts = [each.lines for each in chosen if (each.kind, each.path) == (factor.kind, factor.path) and each.lines]
+        side = factor.contents[factor in chosen]
         if parts:
-            content: bytes | None = _with_parts(factor, [part for part in parts if part])
-            put(factor.path, content, factor.contents[0].mode)
+            files.put(factor.path, _with_parts(factor, parts), factor.contents[0].mode)
         else:
-            side = factor.contents[factor in chosen]
-            put(factor.path, side.read() if side.read else None, side.mode)
+            files.put(factor.path, side.read() if side.read else None, side.mode)
     parameters = _parameters(one, factors, chosen)
     if parameters is not None:
-        path, text = parameters
-        put(path, text, "100644")
+        files.put(*parameters, REGULAR)
     words = list(words_of(one, other))
     for factor in chosen:
-        if factor.kind == "argument":
-            if factor.name.startswith("word "):
-                words[int(factor.name[5:])] = factor.other or ""
-            else:
-                words = list(words_of(other, one))
-    outputs = [DataKey(place) for place in hidden]
-    for record in (one, other):
-        root = str(record.datastore.options.get("root", "")) if record.datastore else record.working_directory
-        outputs += [DataKey(os.path.join(root, key.path)) for key in record.output_data]
+        if factor.kind == "argument" and factor.word is not None:
+            words[factor.word] = factor.other or ""
+        elif factor.kind == "argument":
+            words = list(words_of(other, one))
+    written = [DataKey(place_of(key, record)) for record in (one, other) for key in record.output_data]
     record = replace(
-        one, changes=tuple(changes.values()), command=tuple(words), output_data=tuple(outputs),
-        parameters=replace(
-            one.parameters, content=one.parameters.content if parameters is None else parameters[1].decode(
-                "utf-8", "surrogateescape"
-            ),
-        ),
+        one, changes=tuple(files.changes.values()), command=tuple(words),
+        output_data=(*written, *(DataKey(place) for place in files.hidden)),
     )
-    variables = {
-        factor.name: factor.other if factor in chosen else factor.one for factor in factors if factor.kind == "variable"
-    }
-    packages = {
-        factor.name: str(factor.other if factor in chosen else factor.one)
-        for factor in factors if factor.kind == "package"
-    }
-    return Mixture(record, variables, packages, tuple(supplied))
+    sides = {(factor.kind, factor.name): factor.other if factor in chosen else factor.one for factor in factors}
+    variables = {name: value for (kind, name), value in sides.items() if kind == "variable"}
+    packages = {name: str(value) for (kind, name), value in sides.items() if kind == "package"}
+    return Mixture(record, tuple(words), variables, packages, tuple(files.supplied))
+
+
+class _Files:
+    """The files of a run as changes upon the version of *one*."""
+
+    def __init__(self, one: Record, objects: ContentStore) -> None:
+        self.changes = {change.path: change for change in one.changes}
+        self.hidden: list[str] = []  #: absolute names of files that aren't to be seen
+        self.supplied: list[tuple[str, str]] = []
+        self._is_versioned = one.repository is not None
+        self._top = top_of(one)
+        self._objects = objects
+
+    def put(self, path: str, content: bytes | None, mode: str) -> None:
+        """Have *content* at *path*, relative to the top; or nothing."""
+        place = os.path.normpath(os.path.join(self._top, path))
+        if content is None:
+            self.hidden.append(place)
+            self.changes.pop(path, None)
+            if self._is_versioned:
+                self.changes[path] = Change(path, "deleted")
+        elif path.startswith("../"):
+            self.supplied.append((place, self._objects.put(content)))
+        else:
+            kind = "modified" if self._is_versioned else "code"
+            self.changes[path] = Change(path, kind, mode, self._objects.put(content), len(content))
 
 
 def _parameters(one: Record, factors: Sequence[Factor], chosen: Collection[Factor]) -> tuple[str, bytes] | None:
-    """Return the path and content of the parameter file, if it isn't the same in both runs."""
-    varying = [factor for factor in factors if factor.kind == "parameter" and factor.contents]
-    if not varying:
+    """Return the path and content of the parameter file, if it isn't that of the code."""
+    varying = [factor for factor in factors if factor.kind == "parameter"]
+    if one.parameters.path is None or not (varying or has_own_parameters(one)):
         return None
-    first = varying[0]
-    contents: tuple[Content, Content] | None = first.contents
-    read = [content.read for content in contents or ()]
-    before, after = (each() if each else b"" for each in read)
+    path = os.path.relpath(os.path.realpath(one.parameters.path), top_of(one))
+    before = one.parameters.content.encode("utf-8", "surrogateescape")
     swapped = [factor for factor in varying if factor in chosen]
+    contents = varying[0].contents if varying else None
+    if not swapped or contents is None or contents[1].read is None:
+        return path, before
+    after = contents[1].read()
     if len(swapped) == len(varying):
-        return first.path, after
-    if not swapped:
-        return first.path, before
-    path = str(one.parameters.path)
-    values = from_bytes(after, path)
-    mixed = from_bytes(before, path)
+        return path, after
+    values = from_bytes(after, one.parameters.path)
+    mixed = from_bytes(before, one.parameters.path)
     for factor in swapped:
         if factor.other is None:
             mixed.pop(factor.name)
         else:
             mixed[factor.name] = values[factor.name]
-    return first.path, mixed.to_bytes()
+    return path, mixed.to_bytes()
 
 
 def _with_parts(factor: Factor, parts: Sequence[tuple[int, int, int, int]]) -> bytes:

@@ -8,23 +8,25 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sumatra.errors import ProjectError
 from sumatra.files import make_private
 from sumatra.process import ask
+from sumatra.records import Record
 from sumatra.runs.installers import as_for_pip, find_uv
 
-__all__ = ["Packages", "names_python"]
+__all__ = ["Packages", "python_of"]
 
 _LONGEST = 600  #: seconds that one installation may take
 
 
-def names_python(words: Sequence[str]) -> str | None:
-    """Return the interpreter of Python among the *words* of a command, or the one that scripts would find."""
-    name = os.path.basename(words[0])
-    if re.fullmatch(r"python[0-9.]*|pypy[0-9.]*", name):
-        return shutil.which(words[0])
+def python_of(record: Record) -> str | None:
+    """Return the interpreter of Python that ran *record*, or else the one that scripts would find."""
+    named = [record.executable.path] if record.executable else []
+    for word in (*named, *record.command[:1]):
+        if re.fullmatch(r"python[0-9.]*|pypy[0-9.]*", os.path.basename(word)):
+            return shutil.which(word)
     return shutil.which("python") or shutil.which("python3")
 
 

@@ -10,15 +10,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from time import monotonic
 from typing import NamedTuple
 
-from sumatra.causes.factors import Factor, factors_between, hunks_of, top_of
+from sumatra.causes.factors import Factor, factors_between, hunks_of, place_of, top_of
+from sumatra.causes.results import differing
 from sumatra.causes.smallest import expected_trials, smallest
-from sumatra.causes.trials import FAILED, FIRST, NEITHER, SECOND, Trial, Trials, outputs, shared_names
+from sumatra.causes.trials import FAILED, FIRST, NEITHER, SECOND, Trial, Trials
 from sumatra.errors import ProjectError, SumatraError
 from sumatra.files import digest_bytes
 from sumatra.records import Record
-from sumatra.runs.apart import is_below, obstacle
 from sumatra.runs.rebuilding import content_of
-from sumatra.runs.trees import CodeFile, Trees
+from sumatra.runs.repeating import Plan, plan
+from sumatra.runs.trees import Trees
 from sumatra.runs.workshop import Workshop
 
 __all__ = ["Answer", "Question", "answer", "ask"]
@@ -29,11 +30,12 @@ class Question(NamedTuple):
 
     one: Record
     other: Record
-    judged: tuple[str, ...]  #: outputs that differ, by which trials are judged
-    by_status: bool  #: … or they are judged by how the program ended
-    test: tuple[str, ...]  #: … or by a command
+    judged: tuple[str, ...]  #: results that differ, by which trials are judged; else by how the program ends
+    test: tuple[str, ...]  #: … or by this command
+    is_judged: bool  #: whether anything differs by which trials could be judged
     factors: tuple[Factor, ...]  #: likeliest first
     fixed: tuple[str, ...]  #: differences that can't be swapped
+    notes: tuple[str, ...]  #: what isn't as it was in either run, a sentence each
     trials: Trials
 
     @property
@@ -78,84 +80,86 @@ def ask(
 
     Raises `ProjectError` where that can't be done.
     """
-    for record in (one, other):
-        _check(record)
     if top_of(one) != top_of(other):
         raise ProjectError(
             f"{one.label} was run in {top_of(one)} and {other.label} in {top_of(other)}",
             "what belongs to one folder only can be swapped",
         )
-    shared = shared_names(one, other)
-    before, after = outputs(one, shared), outputs(other, shared)
-    differing = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    files = [name for name in differing if not name.startswith("(")]
-    by_status = (one.status, one.exit_status, one.signal) != (other.status, other.exit_status, other.signal)
-    judged = () if by_status or test else tuple(files or [name for name in differing if name == "(printed)"])
-    outside = [name for name in {**before, **after} if name.startswith("..") or os.path.isabs(name)]
-    reason, exposed = obstacle(os.path.join(workshop.folder, f"probe-{os.getpid()}"), top_of(one))
-    reason = reason or ("it would be judged outside of its view" if test else "")
-    places = [os.path.normpath(os.path.join(top_of(one), name)) for name in outside]
-    if outside and (reason or any(is_below(place, folder) for place in places for folder in exposed)):
+    plans = [plan(record, workshop) for record in (one, other)]  # or they can't be run again
+    outside = [
+        place for record in (one, other) for key in record.output_data
+        if not (place := place_of(key, record)).startswith(top_of(one) + os.sep)
+    ]
+    if test and outside:
         raise ProjectError(
-            f"the runs write outside of {top_of(one)}, and trials would overwrite that: {outside[0]}"
-            + (f" ({reason})" if reason else ""),
-            "let the program write into its own folder",
+            f"the runs write outside of {top_of(one)}, and trials that a command judges would overwrite that: "
+            f"{outside[0]}", "leave out --test, or let the program write into its own folder",
         )
     work = os.path.join(workshop.folder, "work")
+
+    def kept(record: Record, name: str, digest: str | None) -> bytes:
+        if digest is not None and digest in workshop.objects:
+            return workshop.objects.get(digest)
+        content = content_of(record, name, workshop.objects, workshop.root, work)
+        if digest_bytes(content) != digest:
+            raise ProjectError(f"{name} had another content")
+        return content
+
+    has_view = all(each.has_view for each in plans) and not test
     with Trees(workshop.objects, workshop.root, work) as trees:
-        def kept(record: Record, name: str, digest: str | None) -> bytes:
-            if digest is not None and digest in workshop.objects:
-                return workshop.objects.get(digest)
-            content = content_of(record, name, workshop.objects, workshop.root, work)
-            if digest_bytes(content) != digest:
-                raise ProjectError(f"{name} had another content")
-            return content
-
-        code: dict[str, Mapping[str, CodeFile]] = {}
-
-        def tree(record: Record) -> Mapping[str, CodeFile]:
-            if record.id not in code:
-                code[record.id] = trees.of(record)
-            return code[record.id]
-
-        found = factors_between(one, other, tree, kept, everywhere=not reason)
+        found = factors_between(one, other, trees.of, kept, everywhere=has_view)
         # What repositories hold is read now: a clone that had to be made is gone once the trees are closed.
         factors = tuple(_held(factor) for factor in found.factors if factor.name not in ignore)
-    trials = Trials(
-        one, other, factors, workshop, test=test, judged=judged, by_status=by_status, tolerances=tolerances,
-    )
-    return Question(one, other, judged, by_status, tuple(test), factors, tuple(found.fixed), trials)
+    judged, unknown = _judged(one, other, test)
+    trials = Trials(plans[0], other, factors, workshop, test=test, judged=judged, tolerances=tolerances)
+    fixed = (*found.fixed, *(f"the result {name} wasn't hashed, so nothing is judged by it" for name in unknown))
+    is_judged = bool(test or judged or _ending(one) != _ending(other))
+    notes = _notes(plans[0], factors)
+    return Question(one, other, tuple(judged), tuple(test), is_judged, factors, fixed, notes, trials)
 
 
-def _check(record: Record) -> None:
-    if not record.command:
-        raise ProjectError(f"{record.label} can't be run again: its record doesn't tell the command")
-    if any("hmac-sha256:" in word for word in record.command) or "hmac-sha256:" in record.parameters.content:
-        raise ProjectError(f"{record.label} can't be run again: secrets in its command or parameters were masked")
-    if not record.has_ended:
-        raise ProjectError(f"{record.label} hasn't ended")
-    if record.launch_mode.name != "serial":
-        raise ProjectError(f"{record.label} can't be run again: it was started in the mode {record.launch_mode.name}")
+def _notes(first: Plan, factors: Sequence[Factor]) -> tuple[str, ...]:
+    """Return what isn't as it was in either run; inputs that trials swap are given to them as they were."""
+    swapped = {factor.name for factor in factors}
+    top = top_of(first.record)
+    inputs = [
+        f"the input {item.path}, the same in both runs, is {outcome} now" for item, outcome in first.inputs
+        if not swapped & {item.place, os.path.relpath(os.path.realpath(item.place), top)}
+    ]
+    return (*(note for note in first.notes if not note.startswith("the input ")), *inputs)
+
+
+def _judged(one: Record, other: Record, test: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return by which results trials are judged, if not by a test or how they end; and those that aren't known."""
+    if test or _ending(one) != _ending(other):
+        return [], []
+    for record in (one, other):
+        if not record.outputs_are_known:
+            raise ProjectError(
+                f"nobody looked at what {record.label} wrote", "let a command judge: smt why A B --test COMMAND"
+            )
+    return differing(one, other)
+
+
+def _ending(record: Record) -> tuple[object, ...]:
+    return record.status, record.exit_status, record.signal
 
 
 def _held(factor: Factor) -> Factor:
+    """Return *factor* with its contents read; trials with one that is gone will say why."""
     if factor.contents is None or factor.kind != "code":
         return factor
-    contents = []
-    for content in factor.contents:
-        if content.read is None:
-            contents.append(content)
-            continue
-        try:
-            read = content.read()
-        except (SumatraError, OSError):
-            contents.append(content)  # trials with it will say why
-        else:
-            contents.append(content._replace(read=_returning(read)))
-    return factor._replace(contents=(contents[0], contents[1]))
+    one, other = (content._replace(read=_read_now(content.read)) for content in factor.contents)
+    return factor._replace(contents=(one, other))
 
 
-def _returning(content: bytes) -> Callable[[], bytes]:
+def _read_now(read: Callable[[], bytes] | None) -> Callable[[], bytes] | None:
+    if read is None:
+        return None
+    try:
+        content = read()
+    except (SumatraError, OSError):
+        return read
     return lambda: content
 
 
@@ -181,6 +185,7 @@ class _Search:
     def __init__(self, question: Question, budget: float | None, most: int | None, told: Told) -> None:
         self._question = question
         self._trials = question.trials
+        self._results = question.trials.results
         self._end = None if budget is None else monotonic() + budget
         self._most = most
         self._told = told
@@ -192,59 +197,64 @@ class _Search:
 
     def found(self) -> Answer:
         question = self._question
-        if not (question.judged or question.by_status or question.test):
+        if not question.is_judged:
             return Answer("nothing differs")
-        first = self._run((), f"{question.one.label} again")
-        if first.outcome != FIRST and not (question.test or question.by_status or first.outcome == FAILED):
-            first = self._judged_anew(first)
-            if not self._trials.judged:
-                return Answer("noisy", left_out=self._left_out())
-        if first.outcome == SECOND:
-            return Answer("beyond", label=first.label)
-        if first.outcome != FIRST:
-            return Answer("first differs", left_out=self._left_out(), label=first.label)
-        if not question.factors:
-            return Answer("beyond", label=first.label, left_out=self._left_out())
-        second = self._run(question.factors, f"all as in {question.other.label}")
-        self._trials.leave_out(self._trials.cannot_be_told_apart())
-        if not self._trials.judged and self._trials.left_out:
-            outcome = "noisy" if self._trials.noise else "nothing differs"
-            return Answer(outcome, left_out=self._left_out(), label=second.label)
-        if second.outcome != SECOND and self._trials.noise:
-            second = self._run(question.factors, f"all as in {question.other.label}, by what varies less", again=True)
-        if second.outcome == NEITHER and self._varies():
-            self._target = frozenset({SECOND, NEITHER})
-        elif second.outcome != SECOND:
-            outcome = "beyond" if second.outcome == FIRST else "second differs"
-            return Answer(outcome, left_out=self._left_out(), label=second.label)
-        causes = smallest(question.factors, self._is_it)
-        causes = self._taken_apart(causes)
+        reason = self._obstacle()
+        if reason is not None:
+            return reason._replace(left_out=self._left_out())
+        causes = self._taken_apart(smallest(question.factors, self._is_it))
         shown = self._run(causes, _names(causes))
-        ordered = tuple(_by_its_line(factor) for factor in sorted(causes, key=lambda each: (each.kind, each.name)))
-        rest = _without(question.factors, causes)
-        taken_back = self._run(rest, f"{question.other.label} without {_names(causes)}").outcome
+        try:
+            rest = _without(question.factors, causes)
+            taken_back = self._run(rest, f"{question.other.label} without {_names(causes)}").outcome
+        except _GivenUp:
+            taken_back = ""
         return Answer(
-            "found", ordered, taken_back=taken_back, left_out=self._left_out(), label=shown.label,
-            noise=dict(self._trials.noise), second_varies=NEITHER in self._target,
+            "found", tuple(_by_its_line(factor) for factor in _ordered(causes)), taken_back=taken_back,
+            left_out=self._left_out(), label=shown.label, noise=dict(self._results.noise),
+            second_varies=NEITHER in self._target,
         )
 
+    def _obstacle(self) -> Answer | None:
+        """Do both runs again; return the answer if nothing can be told by trials, or there is nothing to tell."""
+        question, results = self._question, self._results
+        first = self._run((), f"{question.one.label} again")
+        if first.outcome not in (FIRST, FAILED) and question.judged:
+            first = self._judged_anew(first)
+            if not results.judged:
+                return Answer("noisy")
+        if first.outcome == SECOND or (first.outcome == FIRST and not question.factors):
+            return Answer("beyond", label=first.label)
+        if first.outcome != FIRST:
+            return Answer("first differs", label=first.label)
+        second = self._run(question.factors, f"all as in {question.other.label}")
+        results.leave_out_what_is_alike()
+        self._trials.note()
+        if question.judged and not results.judged:
+            return Answer("noisy" if results.noise else "nothing differs", label=second.label)
+        if second.outcome != SECOND and results.noise:
+            second = self._run(question.factors, f"all as in {question.other.label}, by what varies less", again=True)
+        if second.outcome == NEITHER and question.judged and self._second_varies():
+            self._target = frozenset({SECOND, NEITHER})
+        elif second.outcome != SECOND:
+            return Answer("beyond" if second.outcome == FIRST else "second differs", label=second.label)
+        return None
+
     def _judged_anew(self, first: Trial) -> Trial:
-        """See how far the outputs of the first run vary by themselves; return what that run is like then."""
+        """See how far the results of the first run vary by themselves; return what that run is like then."""
         what = f"{self._question.one.label} again, to see what varies by itself"
         self._told(what, None)
-        hopeless, number = self._trials.measure_noise(what)
-        self.number += number
-        self._trials.leave_out(hopeless)
-        if not self._trials.judged or not (hopeless or self._trials.noise):
+        self.number += self._trials.measure_noise(what)
+        if not self._results.judged or not (self._results.left_out or self._results.noise):
             return first
         return self._run((), f"{self._question.one.label} again, judged with that", again=True)
 
     def _left_out(self) -> tuple[str, ...]:
-        return tuple(sorted(self._trials.left_out))
+        return tuple(sorted(self._results.left_out))
 
     def _taken_apart(self, causes: frozenset[Factor]) -> frozenset[Factor]:
         """Return *causes* with files of code replaced by those of their parts that are needed."""
-        for factor in sorted(causes, key=lambda factor: factor.name):
+        for factor in _ordered(causes):
             parts = hunks_of(factor) if factor.kind in ("code", "input") else []
             if len(parts) < 2:
                 continue
@@ -266,10 +276,7 @@ class _Search:
             trial = self._run(chosen, f"{_names(chosen)}, once more", again=True)
         return trial.outcome in self._target
 
-    def _varies(self) -> bool:
-        """Tell whether the second run isn't even like itself, where the first one is."""
-        if self._question.test or self._question.by_status:
-            return False
+    def _second_varies(self) -> bool:
         what = f"all as in {self._question.other.label}, once more"
         self._told(what, None)
         self.number += 1
@@ -283,7 +290,7 @@ class _Search:
             ):
                 raise _GivenUp
             self._told(what, None)
-            known = self._trials.run(chosen, what, again=again)
+            known = self._trials.run(chosen, what)
             self.number += 1
             self.seconds += known.seconds
         if known not in self._seen:
@@ -312,7 +319,10 @@ def _by_its_line(factor: Factor) -> Factor:
     return parts[0] if len(parts) == 1 else factor
 
 
+def _ordered(factors: Collection[Factor]) -> list[Factor]:
+    return sorted(factors, key=lambda factor: (factor.kind, factor.name))
+
+
 def _names(factors: Collection[Factor]) -> str:
-    ordered = sorted(factors, key=lambda factor: (factor.kind, factor.name))
-    told = [f"{factor.kind} {factor.name}" for factor in ordered[:3]]
-    return ", ".join(told) + (f" and {len(ordered) - 3} more" if len(ordered) > 3 else "")
+    told = [f"{factor.kind} {factor.name}" for factor in _ordered(factors)]
+    return ", ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")

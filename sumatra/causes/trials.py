@@ -5,7 +5,6 @@ each is remembered there: a search that was interrupted goes on where it was.
 """
 
 import json
-import math
 import os
 import shutil
 import subprocess
@@ -14,19 +13,19 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import NamedTuple
 
-from sumatra.causes.factors import Factor, place_of, top_of
-from sumatra.causes.mixing import Mixture, mix
-from sumatra.causes.packages import Packages, names_python
-from sumatra.comparison import Session, Tolerances
+from sumatra.causes.factors import Factor, top_of
+from sumatra.causes.mixing import mix
+from sumatra.causes.packages import Packages, python_of
+from sumatra.causes.results import Results
 from sumatra.errors import ProjectError, SumatraError
 from sumatra.facts import replace
-from sumatra.files import digest_bytes, file_name, make_private, write_atomically
-from sumatra.records import DataKey, Record
+from sumatra.files import digest_bytes, make_private, write_atomically
+from sumatra.records import Record
 from sumatra.recordstore import RecordStore, open_store
 from sumatra.runs import Request
 from sumatra.runs.again import Way, run_again
-from sumatra.runs.apart import obstacle, remove
-from sumatra.runs.elsewhere import Elsewhere
+from sumatra.runs.apart import remove
+from sumatra.runs.repeating import Plan
 from sumatra.runs.workshop import Workshop
 
 __all__ = ["FAILED", "FIRST", "NEITHER", "SECOND", "Interrupted", "Trial", "Trials"]
@@ -39,9 +38,8 @@ _CANNOT_TELL = 125
 
 _INTERRUPTED = 130
 
-#: So often the first run is done again to see how far its results vary by themselves; others may lie so many times as
-#: far apart.
-_REPEATS, _SPREAD = 3, 4.0
+#: So often the first run is done again to see how far its results vary by themselves.
+_REPEATS = 3
 
 
 class Interrupted(Exception):
@@ -59,43 +57,38 @@ class Trial(NamedTuple):
 
 
 class Trials:
-    """Runs mixtures of *one* and *other*, whose *factors* differ; see `mix`.
+    """Runs mixtures of the run that *plan* would repeat and *other*, whose *factors* differ; see `mix`.
 
-    *judged* names the outputs that tell them apart (`outputs`); *test* is a command that judges in their place, run
-    where the program ran.  *tolerances* say how far numbers may lie apart, see `sumatra.comparison.tolerance`.
+    Trials are judged by the outputs *judged*; where there are none, by how the program ends; or by the command *test*,
+    run where the program ran.  *tolerances* say how far numbers may lie apart, see `sumatra.comparison.tolerance`.
     """
 
     def __init__(
-        self, one: Record, other: Record, factors: Sequence[Factor], workshop: Workshop, *, test: Sequence[str] = (),
-        judged: Collection[str] = (), by_status: bool = False, tolerances: Sequence[str] = (),
+        self, plan: Plan, other: Record, factors: Sequence[Factor], workshop: Workshop, *, test: Sequence[str] = (),
+        judged: Collection[str] = (), tolerances: Sequence[str] = (),
     ) -> None:
-        question = digest_bytes(json.dumps([one.id, other.id, list(test), list(tolerances)]).encode())[7:19]
-        self.folder = os.path.join(workshop.folder, "why", question)
-        make_private(self.folder)
-        self._one, self._other = one, other
+        self._plan, self._one, self._other = plan, plan.record, other
         self._factors = factors
-        self._packages = Packages(os.path.join(workshop.folder, "why", "packages"), names_python(one.command))
-        self._objects = workshop.objects
+        self._test = test
+        question = json.dumps([
+            self._one.id, other.id, list(test), list(tolerances), sorted(judged), sorted(each.key for each in factors)
+        ])
+        self.folder = os.path.join(workshop.folder, "why", digest_bytes(question.encode())[7:19])
+        make_private(self.folder)
+        self.results = Results(
+            self._one, other, judged, os.path.join(self.folder, "references"), tolerances, workshop.root
+        )
+        self._packages = Packages(os.path.join(workshop.folder, "why", "packages"), python_of(self._one))
         self._workshop = replace(
             workshop, folder=self.folder, open_store=self.open_store, warn=lambda sentence: None,
             progress=lambda size: None,
         )
-        #: Whether nothing that trials write can reach the user's files; a test needs all files in one folder.
-        self.has_view = not test and not obstacle(os.path.join(self.folder, "probe"), top_of(one))[0]
-        self._test = test
-        self._by_status = by_status
-        self._shared = shared_names(one, other)
-        self._digests = [outputs(one, self._shared), outputs(other, self._shared)]
-        self.judged = set(judged)
-        self.left_out: set[str] = set()  # outputs by which nothing can be judged
-        self.noise: dict[str, float] = {}  # by output, how far (relatively) its numbers may lie apart by chance
-        self._rules = Tolerances(tolerances, workshop.root)
-        self._session = Session()
+        self._by_status = not judged
         self._known = self._remembered()
 
     def close(self) -> None:
         """End the process that compares contents, if there is one."""
-        self._session.close()
+        self.results.close()
 
     def open_store(self, patience: float | None = None) -> RecordStore:
         """Open the store of the trials' own records."""
@@ -107,51 +100,70 @@ class Trials:
 
     def all(self) -> list[Trial]:
         """Return what was tried for this question, in order."""
-        return sorted(self._known.values(), key=lambda trial: (len(trial.label), trial.label))
+        return list(self._known.values())
 
-    def run(self, chosen: Collection[Factor], what: str, *, again: bool = False) -> Trial:
-        """Return what comes of *one* with the *chosen* factors as in *other*; with *again*, even if it is known.
+    def run(self, chosen: Collection[Factor], what: str) -> Trial:
+        """Return what comes of the first run with the *chosen* factors as in the second; *what* tells that in words.
 
-        *what* says in words which mixture that is.  Raises `Interrupted` if the user presses Ctrl-C.
+        Raises `Interrupted` if the user presses Ctrl-C.
         """
-        key = _key(chosen)
-        if key in self._known and not again:
-            return self._known[key]
         began = monotonic()
-        label = str(len(self._known) + 1) if key not in self._known else f"{self._known[key].label}-again"
+        key = _key(chosen)
+        self._known.pop(key, None)  # the last one counts
         try:
-            mixture = mix(self._one, self._other, self._factors, chosen, self._objects)
-            path = self._packages.path(mixture.packages)
+            record, folder = self._execute(chosen, what)
         except (SumatraError, OSError) as error:
             return self._remember(key, Trial(FAILED, "", monotonic() - began, str(error), what))
         try:
-            record, folder = self._execute(mixture, path, label, what)
-        except SumatraError as error:
-            return self._remember(key, Trial(FAILED, "", monotonic() - began, str(error), what))
-        try:
-            trial = self._judge(record, folder, monotonic() - began)._replace(what=what)
+            outcome, trouble = self._judged(record, folder)
             for place, whole in enumerate(((), self._factors)):
                 if key == _key(whole):
-                    self._keep_references(place, record, folder)
+                    self.results.keep(place, record, folder)
         finally:
             remove(folder)
-        return self._remember(key, trial)
+        return self._remember(key, Trial(outcome, record.label, monotonic() - began, trouble, what))
 
-    def _execute(self, mixture: Mixture, path: str | None, label: str, what: str) -> tuple[Record, str]:
+    def measure_noise(self, what: str) -> int:
+        """Do the first run again to see which results vary by themselves, and how far; return how often."""
+        for _ in range(_REPEATS):
+            record, folder = self._execute((), what)
+            try:
+                self.results.add_noise(record, folder)
+            finally:
+                remove(folder)
+        return _REPEATS
+
+    def second_varies(self, what: str) -> bool:
+        """Do the second run again and tell whether it isn't even like itself."""
+        record, folder = self._execute(self._factors, what)
+        try:
+            return self.results.second_varies(record, folder) or _ending(record) != _ending(self._other)
+        finally:
+            remove(folder)
+
+    def _execute(self, chosen: Collection[Factor], what: str) -> tuple[Record, str]:
+        """Run it; return its record, and the folder where its results lie."""
+        mixture = mix(self._one, self._other, self._factors, chosen, self._workshop.objects)
         variables = dict(mixture.variables)
+        path = self._packages.path(mixture.packages)
         if path:
-            behind = variables.get("PYTHONPATH", os.environ.get("PYTHONPATH"))
+            behind = variables.get("PYTHONPATH", self._plan.environment.get("PYTHONPATH"))
             variables["PYTHONPATH"] = f"{path}{os.pathsep}{behind}" if behind else path
-        environment = {name: value for name, value in {**os.environ, **variables}.items() if value is not None}
-        label = self._free(label)
-        words = [word.replace("{label}", label) for word in mixture.record.command]
+        environment = {**self._plan.environment, **variables}
+        label = self._free_label()
+        words = [word.replace("{label}", label) for word in mixture.words]
         make_private(os.path.join(self.folder, "runs"))
         stdin = next((key.path for key in self._one.input_data if key.seen == "stdin"), os.devnull)
         request = Request(
             program=words[:1], arguments=words[1:], main_file=self._one.main_file, label=label,
             reason=what, take_values=False, again=mixture.record, keep=True, stdin_file=stdin,
         )
-        way = Way(request, environment, self.has_view, mixture.supplied)
+        way = Way(
+            request, {name: value for name, value in environment.items() if value is not None},
+            # A test of the user's needs all files in one folder; in a view, only those that were written are.
+            self._plan.has_view and not self._test, self._supplied(mixture.supplied),
+            checkouts=self._plan.checkouts,
+        )
         try:
             with _silence():
                 answer = run_again(mixture.record, way, self._workshop)
@@ -164,141 +176,62 @@ class Trials:
             raise Interrupted
         return answer.done.record, answer.folder
 
-    def _free(self, label: str) -> str:
-        """Return a label that no trial has, *label* where that is so."""
+    def _supplied(self, own: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        """Return the inputs that are taken from what was kept, but for those that trials have a say in."""
+        top = top_of(self._one)
+        swapped = {os.path.normpath(os.path.join(top, factor.path)) for factor in self._factors if factor.path}
+        rest = (each for each in self._plan.supplied if os.path.realpath(each[0]) not in swapped)
+        return (*rest, *own)
+
+    def _free_label(self) -> str:
         with self.open_store() as store:
             taken = set(store.labels(self._workshop.settings.name))
-        number, free = 1, label
-        while free in taken:
+        number = len(taken) + 1
+        while str(number) in taken:
             number += 1
-            free = f"{label}-{number}"
-        return free
+        return str(number)
 
-    def _judge(self, record: Record, folder: str, seconds: float) -> Trial:
-        told = Trial(FAILED, record.label, seconds)
+    def _judged(self, record: Record, folder: str) -> tuple[str, str]:
+        """Return what the results of a trial are like, and what went wrong."""
         if self._test:
-            return told._replace(outcome=self._tested(record, folder))
-        ended = _ending(record)
+            return self._tested(record, folder), ""
+        ended, endings = _ending(record), [_ending(self._one), _ending(self._other)]
+        trouble = "" if record.status == "finished" else _last_line(record) or f"it {record.status}"
         if self._by_status:
-            outcomes = {_ending(self._one): FIRST, _ending(self._other): SECOND}
-            return told._replace(outcome=outcomes.get(ended, NEITHER), trouble=_last_line(record))
-        if ended not in (_ending(self._one), _ending(self._other)):
-            return told._replace(trouble=_last_line(record) or f"it {record.status}")
-        digests = outputs(record, self._shared)
-        for place, outcome in enumerate((FIRST, SECOND)):
-            if all(
-                self._is_like(name, place, digests.get(name), _at(folder, name, record)) for name in sorted(self.judged)
-            ):
-                return told._replace(outcome=outcome)
-        return told._replace(outcome=NEITHER)
-
-    def _is_like(self, name: str, place: int, digest: str | None, path: str) -> bool:
-        """Tell whether the output *name* of a trial is as in the first run or (*place* 1) the second."""
-        if digest == self._digests[place].get(name):
-            return True
-        reference = self._reference(place, name)
-        if digest is None or self._digests[place].get(name) is None or not os.path.isfile(reference):
-            return False
-        return self._alike(name, reference, path)
-
-    def _alike(self, name: str, one: str, other: str) -> bool:
-        rules = list(self._rules.rules_for(os.path.join(top_of(self._one), name)))
-        if name in self.noise:
-            rules = [("", self.noise[name], 0.0)]
-        return self._session.compare(one, other, name, rules).is_same
-
-    def _reference(self, place: int, name: str) -> str:
-        """Return where the output *name* of the first run or (*place* 1) of the second is kept."""
-        return os.path.join(self.folder, "references", ("first", "second")[place], file_name(name))
-
-    def _keep_references(self, place: int, record: Record, folder: str) -> None:
-        """Keep the judged outputs of a trial that is the first run again, or (*place* 1) the second."""
-        for name in self.judged & set(outputs(record, self._shared)):
-            source = _at(folder, name, record)
-            target = self._reference(place, name)
-            is_there = os.path.isfile(source) and not os.path.islink(source)
-            if not name.startswith("(") and is_there and not os.path.exists(target):
-                make_private(os.path.dirname(target))
-                shutil.copyfile(source, target)
-
-    def measure_noise(self, what: str) -> tuple[list[str], int]:
-        """Do the first run again and see which of the judged outputs vary by themselves, and how far.
-
-        Return those that can't be judged: what varies in them isn't numbers, or it varies as much as the two runs do.
-        """
-        varying: dict[str, float] = {}
-        hopeless: set[str] = set()
-        number = 0
-        for _ in range(_REPEATS):
-            record, folder = self._again(what)
-            number += 1
-            try:
-                digests = outputs(record, self._shared)
-                for name in self.judged - hopeless:
-                    reference = self._reference(0, name)
-                    if digests.get(name) == self._digests[0].get(name):
-                        continue
-                    if not os.path.isfile(reference) or not os.path.isfile(_at(folder, name, record)):
-                        hopeless.add(name)
-                        continue
-                    rules = self._rules.rules_for(os.path.join(top_of(self._one), name))
-                    found = self._session.compare(reference, _at(folder, name, record), name, rules)
-                    if found.is_same:
-                        varying.setdefault(name, 0.0)
-                    elif found.largest is not None and math.isfinite(found.largest):
-                        varying[name] = max(varying.get(name, 0.0), found.largest)
-                    else:
-                        hopeless.add(name)
-            finally:
-                remove(folder)
-        self.noise = {name: _SPREAD * largest for name, largest in varying.items() if largest and name not in hopeless}
-        return sorted(hopeless), number
-
-    def second_varies(self, what: str) -> bool:
-        """Do the second run again and tell whether it isn't even like itself."""
-        mixture = mix(self._one, self._other, self._factors, self._factors, self._objects)
-        record, folder = self._execute(mixture, self._packages.path(mixture.packages), "again", what)
-        try:
-            return any(
-                os.path.isfile(self._reference(1, name))
-                and not self._alike(name, self._reference(1, name), _at(folder, name, record))
-                for name in self.judged
-            ) or _ending(record) not in (_ending(self._one), _ending(self._other))
-        finally:
-            remove(folder)
-
-    def cannot_be_told_apart(self) -> list[str]:
-        """Return the judged outputs in which the two runs differ no more than one does by itself, or is tolerated."""
-        found = []
-        for name in self.judged if self._rules else self.noise.keys() & self.judged:
-            one, other = (self._reference(place, name) for place in (0, 1))
-            if os.path.isfile(one) and os.path.isfile(other) and self._alike(name, one, other):
-                found.append(name)
-        return sorted(found)
-
-    def _again(self, what: str) -> tuple[Record, str]:
-        mixture = mix(self._one, self._other, self._factors, (), self._objects)
-        return self._execute(mixture, self._packages.path(mixture.packages), "again", what)
+            outcomes = dict(zip(endings, (FIRST, SECOND), strict=True))
+            return outcomes.get(ended, NEITHER), trouble
+        if ended not in endings:
+            return FAILED, trouble
+        if self.results.are_like(0, record, folder):
+            return FIRST, ""
+        return SECOND if self.results.are_like(1, record, folder) else NEITHER, ""
 
     def _tested(self, record: Record, folder: str) -> str:
         """Ask the user's own command, in the folder where the program ran."""
         inside = os.path.join(folder, os.path.relpath(os.path.realpath(record.working_directory), top_of(self._one)))
-        done = subprocess.run(  # noqa: S603  what the user typed
-            list(self._test), cwd=os.path.normpath(inside), check=False, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603  what the user typed
+                list(self._test), cwd=os.path.normpath(inside), check=False, stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise ProjectError(f"{self._test[0]}, which is to judge, can't be run: {error.strerror}") from error
         if done.returncode == _CANNOT_TELL:
             return NEITHER
         return FIRST if done.returncode == 0 else SECOND
 
     def _remember(self, key: str, trial: Trial) -> Trial:
         self._known[key] = trial
+        self.note()
+        return trial
+
+    def note(self) -> None:
+        """Write down what is known, for another search."""
         told = {
-            "trials": {name: each._asdict() for name, each in self._known.items()}, "noise": self.noise,
-            "left_out": sorted(self.left_out),
+            "trials": {name: each._asdict() for name, each in self._known.items()}, "noise": self.results.noise,
+            "left_out": sorted(self.results.left_out),
         }
         write_atomically(os.path.join(self.folder, "trials.json"), json.dumps(told, indent=1).encode())
-        return trial
 
     def _remembered(self) -> dict[str, Trial]:
         try:
@@ -315,51 +248,17 @@ class Trials:
             left_out = {str(name) for name in told["left_out"]}
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return {}
-        self.noise = noise
-        self.leave_out(left_out)
+        self.results.noise = noise
+        self.results.leave_out(left_out)
         return trials
 
-    def leave_out(self, names: Collection[str]) -> None:
-        """Judge no more by the outputs *names*."""
-        self.left_out |= set(names)
-        self.judged -= set(names)
-
     def forget(self) -> None:
-        """Remove all that trials have left, their records too."""
+        """Remove all that trials have left, their records too, and begin anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def outputs(record: Record, shared: Collection[str] = ()) -> dict[str, str | None]:
-    """Return the digests of what *record* wrote, by names that are the same in each run of the program.
-
-    The run's own label is left out of them, but not of names that are *shared* as they are.  What it printed is among
-    them.
-    """
-    found = {}
-    for name, key in raw_outputs(record).items():
-        parts = name.split("/") if name not in shared else [name]
-        found["/".join("{label}" if part == record.label else part for part in parts)] = key.digest
-    for name, stream in (("(printed)", record.stdout), ("(printed as errors)", record.stderr)):
-        if stream is not None and stream.digest:
-            found[name] = stream.digest
-    return found
-
-
-def raw_outputs(record: Record) -> dict[str, DataKey]:
-    """Return what *record* wrote by names relative to the top of its code."""
-    return {os.path.relpath(place_of(key, record), top_of(record)): key for key in record.output_data}
-
-
-def shared_names(one: Record, other: Record) -> set[str]:
-    """Return the names of outputs that are the same in both runs."""
-    return set(raw_outputs(one)) & set(raw_outputs(other))
-
-
-def _at(folder: str, name: str, record: Record) -> str:
-    """Return where a trial has written the output *name*."""
-    top = top_of(record)
-    place = os.path.normpath(os.path.join(top, name.replace("{label}", record.label)))
-    return Elsewhere(top, folder, None, apart=True).inside(place)
+        make_private(self.folder)
+        self._known = {}
+        self.results.judged |= self.results.left_out
+        self.results.left_out, self.results.noise = set(), {}
 
 
 def _key(chosen: Collection[Factor]) -> str:
@@ -372,7 +271,7 @@ def _ending(record: Record) -> tuple[object, ...]:
 
 def _last_line(record: Record) -> str:
     lines = [line for line in record.stdout_stderr.splitlines() if line.strip()]
-    return lines[-1].strip()[:200] if lines and record.status != "finished" else ""
+    return lines[-1].strip()[:200] if lines else ""
 
 
 @contextmanager

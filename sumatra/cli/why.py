@@ -63,11 +63,10 @@ def run(args: argparse.Namespace) -> int:
     budget = _seconds(args.budget) if args.budget else None
     project = project_here()
     one, other = (project.get_record(label) for label in args.labels)
-    choices = {"test": shlex.split(args.test or ""), "ignore": args.ignore, "tolerances": args.tolerance}
+    choices = {"test": _words(args.test), "ignore": args.ignore, "tolerances": args.tolerance}
     question = project.ask_why(one, other, **choices)
     if args.afresh:
         question.trials.forget()
-        question = project.ask_why(one, other, **choices)
     if args.trials:
         return _list_trials(question, args.json)
     if args.dry_run:
@@ -89,6 +88,13 @@ def run(args: argparse.Namespace) -> int:
     return int(found.outcome not in ("found", "nothing differs"))
 
 
+def _words(command: str | None) -> list[str]:
+    try:
+        return shlex.split(command or "")
+    except ValueError as error:
+        raise UsageError(f"{command!r} isn't a command: {error}") from error
+
+
 def _seconds(text: str) -> float:
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-z]*)\s*", text)
     if not found or found[2] not in _UNITS:
@@ -97,6 +103,8 @@ def _seconds(text: str) -> float:
 
 
 def _announce(question: "Question") -> None:
+    for note in question.notes:
+        say(f"{question.one.label}: {note}")
     number, seconds = question.expected
     fixed = f", {len(question.fixed)} can't" if question.fixed else ""
     say(
@@ -136,7 +144,7 @@ def _print_plan(question: "Question", as_json: bool) -> None:
         return
     if question.test:
         print(f"judged by    {visible(shlex.join(question.test))}")
-    elif question.by_status:
+    elif not question.judged and question.is_judged:
         print("judged by    how the program ends")
     else:
         print(f"judged by    {visible(', '.join(question.judged) or 'nothing: the results are the same')}")
@@ -181,7 +189,10 @@ def _verdict(question: "Question", found: "Answer") -> list[str]:
         rest = {
             "first": f"comes out like {one}.",
             "second": "still comes out as it did: there is another cause, too.",
-        }.get(found.taken_back, "comes out like neither: other differences matter, too.")
+            "neither": "comes out like neither: other differences matter, too.",
+            "failed": "could not be run.",
+            "": "was not tried any more: the budget is used up.",
+        }[found.taken_back]
         lines.append(f"Without {'them' if many else 'it'}, {other} {rest}")
         if found.second_varies:
             who = "these do" if many else "this does"
@@ -234,6 +245,7 @@ def _factor_as_json(factor: "Factor") -> dict[str, object]:
 def _as_json(question: "Question", found: "Answer") -> dict[str, object]:
     return {
         "one": question.one.label, "other": question.other.label, "outcome": found.outcome,
+        "differences": len(question.factors),
         "causes": [_factor_as_json(factor) for factor in found.causes], "trials": found.number,
         "seconds": found.seconds, "taken_back": found.taken_back, "left_out": list(found.left_out),
         "failed": list(found.failed), "noise": dict(found.noise), "second_varies": found.second_varies,

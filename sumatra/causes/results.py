@@ -1,0 +1,158 @@
+"""What a run wrote and printed, and whether that is like what one of two runs wrote.
+
+The results of the two runs themselves are often gone, the second having written over the first's.  So both are done
+again first, and what comes out is kept for reference where it is worth a look inside: where digests differ.
+"""
+
+import math
+import os
+import shutil
+from collections.abc import Collection, Sequence
+
+from sumatra.causes.factors import place_of, top_of
+from sumatra.comparison import Session, Tolerances
+from sumatra.files import file_name, make_private
+from sumatra.records import DataKey, Record
+from sumatra.runs.elsewhere import Elsewhere
+
+__all__ = ["Results", "differing"]
+
+#: Results that vary by themselves may lie so many times as far apart as they were seen to.
+_SPREAD = 4.0
+
+#: What was printed stands among the files; no file can be called that, as names have no parentheses around them here.
+_PRINTED, _PRINTED_AS_ERRORS = "(printed)", "(printed as errors)"
+
+
+def differing(one: Record, other: Record) -> tuple[list[str], list[str]]:
+    """Return by what the results of two runs differ, and results whose contents aren't known.
+
+    That is files; or where they are the same, what was printed.
+    """
+    shared = _names(one).keys() & _names(other).keys()
+    before, after = _digests(one, shared), _digests(other, shared)
+    unknown = [name for name, digest in (*before.items(), *after.items()) if digest is None]
+    found = [name for name in {**before, **after} if name not in unknown and before.get(name) != after.get(name)]
+    files = [name for name in found if not name.startswith("(")]
+    return files or [name for name in found if name == _PRINTED], sorted(set(unknown))
+
+
+class Results:
+    """The results of *one* and *other* by which trials are *judged*; see `differing`.
+
+    References are kept in *folder*; *tolerances* are told as seen from the project's folder *root*.
+    """
+
+    def __init__(
+        self, one: Record, other: Record, judged: Collection[str], folder: str, tolerances: Sequence[str], root: str
+    ) -> None:
+        self.judged = set(judged)
+        self.left_out: set[str] = set()  #: those by which nothing can be judged
+        self.noise: dict[str, float] = {}  #: how far (relatively) numbers in one may lie apart by chance
+        self._top = top_of(one)
+        self._folder = folder
+        self._shared = _names(one).keys() & _names(other).keys()
+        self._digests = [_digests(one, self._shared), _digests(other, self._shared)]
+        self._rules = Tolerances(tolerances, root)
+        self._session = Session()
+
+    def close(self) -> None:
+        """End the process that compares contents, if there is one."""
+        self._session.close()
+
+    def leave_out(self, names: Collection[str]) -> None:
+        """Judge no more by *names*."""
+        self.left_out |= set(names)
+        self.judged -= set(names)
+
+    def are_like(self, place: int, record: Record, folder: str) -> bool:
+        """Tell whether what *record* left in *folder* is like what the first run or (*place* 1) the second wrote."""
+        digests = _digests(record, self._shared)
+        return all(
+            digests.get(name) == self._digests[place].get(name)
+            or (None not in (digests.get(name), self._digests[place].get(name)) and self._looks_like(
+                name, place, self._at(folder, name, record)
+            ))
+            for name in sorted(self.judged)
+        )
+
+    def keep(self, place: int, record: Record, folder: str) -> None:
+        """Keep what came out when the first run or (*place* 1) the second was done again, unless there is something."""
+        for name in self.judged & _digests(record, self._shared).keys():
+            source, target = self._at(folder, name, record), self._reference(place, name)
+            if os.path.isfile(source) and not os.path.islink(source) and not os.path.exists(target):
+                make_private(os.path.dirname(target))
+                shutil.copyfile(source, target)
+
+    def add_noise(self, record: Record, folder: str) -> None:
+        """Learn from the first run, done once more, which results vary by themselves and how far.
+
+        What varies but isn't numbers is left out.
+        """
+        digests = _digests(record, self._shared)
+        for name in sorted(self.judged):
+            if digests.get(name) == self._digests[0].get(name):
+                continue
+            place, reference = self._at(folder, name, record), self._reference(0, name)
+            if not os.path.isfile(place) or not os.path.isfile(reference):
+                self.leave_out([name])
+                continue
+            found = self._session.compare(reference, place, name, self._rules_for(name))
+            if found.is_same:
+                continue
+            if found.largest is not None and math.isfinite(found.largest):
+                self.noise[name] = max(self.noise.get(name, 0.0), _SPREAD * found.largest)
+            else:
+                self.leave_out([name])
+
+    def second_varies(self, record: Record, folder: str) -> bool:
+        """Tell whether the second run, done once more, isn't like it was when it was done again."""
+        return any(
+            os.path.isfile(self._reference(1, name))
+            and not self._looks_like(name, 1, self._at(folder, name, record))
+            for name in self.judged
+        )
+
+    def leave_out_what_is_alike(self) -> None:
+        """Judge no more by what differs no more between both runs than in one by itself, or than is tolerated."""
+        for name in sorted(self.judged if self._rules else self.noise.keys() & self.judged):
+            if os.path.isfile(self._reference(1, name)) and self._looks_like(name, 0, self._reference(1, name)):
+                self.leave_out([name])
+
+    def _looks_like(self, name: str, place: int, path: str) -> bool:
+        reference = self._reference(place, name)
+        if not os.path.isfile(reference) or not os.path.isfile(path):
+            return False
+        rules = [("", self.noise[name], 0.0)] if name in self.noise else self._rules_for(name)
+        return self._session.compare(reference, path, name, rules).is_same
+
+    def _rules_for(self, name: str) -> Sequence[tuple[str, float, float]]:
+        return self._rules.rules_for(os.path.normpath(os.path.join(self._top, name)))
+
+    def _reference(self, place: int, name: str) -> str:
+        return os.path.join(self._folder, ("first", "second")[place], file_name(name))
+
+    def _at(self, folder: str, name: str, record: Record) -> str:
+        """Return where a trial, whose results lie in *folder*, has written *name*."""
+        place = os.path.normpath(os.path.join(self._top, name.replace("{label}", record.label)))
+        return Elsewhere(self._top, folder, None, apart=True).inside(place)
+
+
+def _names(record: Record) -> dict[str, DataKey]:
+    """Return what *record* wrote by names relative to the top of its code."""
+    return {os.path.relpath(place_of(key, record), top_of(record)): key for key in record.output_data}
+
+
+def _digests(record: Record, shared: Collection[str]) -> dict[str, str | None]:
+    """Return the digests of what *record* wrote and printed, by names that are the same in each run of the program.
+
+    The run's own label is left out of them, but not of names that are *shared* as they are.
+    """
+    found = {}
+    for name, key in _names(record).items():
+        parts = name.split("/") if name not in shared else [name]
+        found["/".join("{label}" if part == record.label else part for part in parts)] = key.digest
+    for name, stream in ((_PRINTED, record.stdout), (_PRINTED_AS_ERRORS, record.stderr)):
+        if stream is not None and stream.digest:
+            found[name] = stream.digest
+    return found

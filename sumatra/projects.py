@@ -649,8 +649,7 @@ class Project:
     def _data_store_of(self, record: Record) -> DataStore:
         """Return where the files of *record* are now: the project may have been moved, or be a copy of another."""
         store = self.data_store
-        recorded = str(record.datastore.options.get("root", "")) if record.datastore else ""
-        if recorded.endswith(os.sep + record.label) and not store.root.endswith(os.sep + record.label):
+        if record.data_root.endswith(os.sep + record.label) and not store.root.endswith(os.sep + record.label):
             return get_data_store("filesystem", {"root": os.path.join(store.root, record.label)})
         return store
 

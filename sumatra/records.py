@@ -353,6 +353,24 @@ class Record:
         return not any(finding.code in ("not-observed", "outputs-unknown") for finding in self.receipt)
 
     @property
+    def code_root(self) -> str:
+        """The folder that its code is told from: the top of its working copy, or else where it ran."""
+        return self.repository.root if self.repository and self.repository.root else self.working_directory
+
+    @property
+    def data_root(self) -> str:
+        """The folder that its results are told from."""
+        return _root_of(self.datastore) or self.working_directory
+
+    def output_path(self, key: "DataKey") -> str:
+        """Return where (absolute) the result *key* was written."""
+        return os.path.normpath(os.path.join(self.data_root, key.path))
+
+    def input_path(self, key: "DataKey") -> str:
+        """Return where (absolute) the input *key* was read."""
+        return os.path.normpath(os.path.join(_root_of(self.input_datastore) or self.working_directory, key.path))
+
+    @property
     def has_ended(self) -> bool:
         """Whether the state is final."""
         return self.status not in ("initialized", "running")
@@ -369,6 +387,10 @@ def brief_version(version: str | None) -> str:
     """Return the 12 letters by which people tell *version* from others: of a Bazaar identifier, those are the last."""
     version = version or ""
     return version[-12:] if "-" in version else version[:12]
+
+
+def _root_of(store: Choice | None) -> str:
+    return str(store.options.get("root", "")) if store else ""
 
 
 def new_id() -> str:

@@ -9,7 +9,7 @@ from sumatra.errors import SumatraError
 from sumatra.files import digest_file
 from sumatra.parameters import from_bytes
 from sumatra.records import DataKey, Record
-from sumatra.runs.elsewhere import is_own_copy
+from sumatra.runs.repeating import words_again
 from sumatra.runs.trees import REGULAR, CodeFile
 from sumatra.runs.variables import belongs_to_place
 
@@ -58,8 +58,7 @@ _ORDER = ("input", "parameter", "argument", "variable", "package", "code")
 
 def top_of(record: Record) -> str:
     """Return the folder that the code of *record* is told from."""
-    root = record.repository.root if record.repository and record.repository.root else record.working_directory
-    return os.path.realpath(root)
+    return os.path.realpath(record.code_root)
 
 
 def factors_between(
@@ -92,8 +91,7 @@ def factors_between(
 
 def place_of(key: DataKey, record: Record) -> str:
     """Return where (absolute) the output *key* of *record* lies."""
-    root = str(record.datastore.options.get("root", "")) if record.datastore else record.working_directory
-    return os.path.realpath(os.path.join(root, key.path))
+    return os.path.realpath(record.output_path(key))
 
 
 def _inputs(
@@ -127,9 +125,8 @@ def _inputs(
 
 def _by_place(record: Record) -> dict[str, DataKey]:
     """Return the inputs of *record* by where they lie, but for what it has written, too."""
-    root = str(record.input_datastore.options.get("root", "/")) if record.input_datastore else "/"
     written = {place_of(key, record) for key in record.output_data}
-    keys = {os.path.realpath(os.path.join(root, key.path)): key for key in record.input_data}
+    keys = {os.path.realpath(record.input_path(key)): key for key in record.input_data}
     return {place: key for place, key in keys.items() if place not in written}
 
 
@@ -245,16 +242,14 @@ def _arguments(one: Record, other: Record) -> Iterator[Factor]:
 
 
 def words_of(record: Record, other: Record) -> tuple[str, ...]:
-    """Return the words of the command; the copy of a parameter file is named by its original, labels are left out.
+    """Return the words of the command of *record*, its label left out.
 
     A word that is the same in the *other* run stays: that the label is in it is by chance.
     """
-    path = record.parameters.path
-    own = os.path.relpath(path, record.working_directory) if path else ""
-    shared = {place for place, pair in enumerate(zip(record.command, other.command, strict=False)) if len({*pair}) == 1}
+    words, others = words_again(record), words_again(other)
+    shared = {place for place, pair in enumerate(zip(words, others, strict=False)) if len({*pair}) == 1}
     return tuple(
-        word if place in shared else own if own and is_own_copy(word) else word.replace(record.label, "{label}")
-        for place, word in enumerate(record.command)
+        word if place in shared else word.replace(record.label, "{label}") for place, word in enumerate(words)
     )
 
 

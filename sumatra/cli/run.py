@@ -242,8 +242,7 @@ def _data(record: Record) -> str:
     if not record.output_data:
         if record.observation is not None and record.observation.method == "none":
             return "What was produced is not known, because nothing was observed."
-        folder = record.datastore.options.get("root", "") if record.datastore else ""
-        return f"No data produced in {os.path.relpath(folder)}."
+        return f"No data produced in {os.path.relpath(record.data_root)}."
     names = [key.path for key in record.output_data[:5]]
     more = f" and {len(record.output_data) - 5} more" if len(record.output_data) > 5 else ""
     return f"Data keys are [{', '.join(names)}{more}]"

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
     elif args.script:
         _write(_script(project, record))
     elif args.code:
-        path = os.path.relpath(args.code, _top(record)) if os.path.isabs(args.code) else os.path.normpath(args.code)
+        path = os.path.relpath(args.code, record.code_root) if os.path.isabs(args.code) else os.path.normpath(args.code)
         _write(_code_file(project, record, path))
     elif args.code is not None:
         print("\n".join(_code(record)))
@@ -102,11 +102,7 @@ def _script(project: Project, record: Record) -> bytes:
     if not record.main_file:
         raise SumatraError(f"{record.label} has no main file", f"see its command: smt view {shlex.quote(record.label)}")
     path = os.path.normpath(os.path.join(record.working_directory, record.main_file))
-    return _code_file(project, record, os.path.relpath(path, _top(record)))
-
-
-def _top(record: Record) -> str:
-    return record.repository.root if record.repository and record.repository.root else record.working_directory
+    return _code_file(project, record, os.path.relpath(path, record.code_root))
 
 
 def _code_file(project: Project, record: Record, path: str) -> bytes:

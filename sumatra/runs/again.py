@@ -24,7 +24,7 @@ from sumatra.launch import Ended
 from sumatra.records import Checkout, Parameters, Record, Repository, Resources, Stream
 from sumatra.runs import Done, Request, execute
 from sumatra.runs.apart import View, place_of, remove
-from sumatra.runs.elsewhere import OUTSIDE, InPlace, build_again, root_of, written_alone
+from sumatra.runs.elsewhere import OUTSIDE, InPlace, build_again, written_alone
 from sumatra.runs.workshop import Workshop
 
 __all__ = ["Answer", "Way", "folders_written", "run_again", "through"]
@@ -78,7 +78,7 @@ def run_again(record: Record, way: Way, workshop: Workshop) -> Answer:
         interrupted = _in_a_process(lambda: _repeat(record, way, workshop, scratch), scratch)
         done = _answer(scratch)
         folder = os.path.join(work, file_name(done.record.label))
-        _put_together(done.record, root_of(record), scratch, folder)
+        _put_together(done.record, record.code_root, scratch, folder)
     finally:
         remove(scratch)
         os.close(lock)
@@ -127,7 +127,7 @@ def _prepared(record: Record, way: Way, workshop: Workshop, scratch: str) -> Req
     )
     if isinstance(elsewhere, InPlace):
         others = list(_other_code(record, way, workshop, scratch))
-        trees = [(root_of(record), tree), *((other.root, other.folder) for other in others)]
+        trees = [(record.code_root, tree), *((other.root, other.folder) for other in others)]
         View(scratch, trees, through(workshop), folders_written(record), way.prefixes).enter()
         elsewhere.clear(written_alone(record))
         for other in others:
@@ -176,9 +176,8 @@ def through(workshop: Workshop) -> list[str]:
 
 def folders_written(record: Record) -> list[str]:
     """Return the folders that the run wrote in."""
-    store = str(record.datastore.options.get("root", "")) if record.datastore else ""
     keys = (*record.output_data, *record.deleted_data)
-    return sorted({os.path.dirname(os.path.join(store, key.path)) for key in keys} | {record.working_directory})
+    return sorted({os.path.dirname(record.output_path(key)) for key in keys} | {record.working_directory})
 
 
 # --- in ours
@@ -290,9 +289,8 @@ def _put_together(record: Record, root: str, scratch: str, folder: str) -> None:
             status = os.lstat(path)
             if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:  # how an overlay notes what was removed
                 os.unlink(path)
-    store = str(record.datastore.options.get("root", "")) if record.datastore else ""
     for key in record.output_data:
-        path = os.path.normpath(os.path.join(store, key.path))
+        path = record.output_path(key)
         place = None if path.startswith(os.path.realpath(root) + os.sep) else place_of(scratch, path)
         if place is not None:
             target = os.path.join(folder, OUTSIDE) + path

@@ -18,7 +18,7 @@ from sumatra.versioncontrol import WorkingCopy
 
 __all__ = [
     "OUTSIDE", "Elsewhere", "InPlace", "build", "build_again", "has_own_parameters", "is_own_copy",
-    "root_of", "written_alone",
+    "written_alone",
 ]
 
 #: The folder among the results of a repetition for those that lie outside the working tree, under their whole names.
@@ -212,7 +212,7 @@ def build_again(
     """
     from sumatra.runs.rebuilding import rebuild
 
-    root = root_of(record)
+    root = record.code_root
     if not os.path.isdir(root):
         raise ProjectError(f"{root}, in which {record.label} was run, isn't there", "put it back, or link it")
     copy = versioncontrol.find(root) if record.repository else None
@@ -259,16 +259,10 @@ def _as_they_were(record: Record, copy: WorkingCopy) -> frozenset[str]:
     )
 
 
-def root_of(record: Record) -> str:
-    """Return the folder that the code of *record* lay in."""
-    return record.repository.root if record.repository and record.repository.root else record.working_directory
-
-
 def written_alone(record: Record) -> frozenset[str]:
     """Return what the run wrote and hadn't read, by real names."""
-    store = str(record.datastore.options.get("root", "")) if record.datastore else ""
-    written = {os.path.realpath(os.path.join(store, key.path)) for key in record.output_data}
-    return frozenset(written - {os.path.realpath(key.path) for key in record.input_data})
+    written = {os.path.realpath(record.output_path(key)) for key in record.output_data}
+    return frozenset(written - {os.path.realpath(record.input_path(key)) for key in record.input_data})
 
 
 def has_own_parameters(record: Record) -> bool:

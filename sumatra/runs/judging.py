@@ -16,7 +16,7 @@ from sumatra.differences import Difference, Differences, outputs_by_name
 from sumatra.facts import replace
 from sumatra.files import ContentStore, file_name
 from sumatra.records import DataKey, Record
-from sumatra.runs.elsewhere import OUTSIDE, root_of
+from sumatra.runs.elsewhere import OUTSIDE
 from sumatra.runs.verifying import Item, verified
 
 __all__ = ["Judge", "NotToBeHad"]
@@ -82,7 +82,7 @@ class Judge:
                         found = Comparison("not comparable", str(reason))
                 known.append(found)
                 if found is None:
-                    path = os.path.join(_root(one), first.path)
+                    path = one.output_path(first)
                     yield *places, path, self._tolerances.rules_for(path) if rules is None else rules
 
         for answer in self._session.compare_unlike(unlike()):
@@ -132,15 +132,15 @@ class Judge:
 
     def _places(self, record: Record, key: DataKey) -> Iterator[str]:
         """Yield where the result *key* may lie, likeliest first."""
-        written = os.path.normpath(os.path.join(_root(record), key.path))
+        written = record.output_path(key)
         if record.repeats is not None:
             kept = os.path.join(self._folder, "work", file_name(record.label))
-            inside = os.path.relpath(os.path.realpath(written), os.path.realpath(root_of(record)))
+            inside = os.path.relpath(os.path.realpath(written), os.path.realpath(record.code_root))
             yield f"{kept}/{OUTSIDE}{written}" if inside.startswith("..") else os.path.join(kept, inside)
         if key.digest is not None and key.digest.startswith("sha256:") and key.digest in self._objects:
             yield self._objects.path(key.digest)
         yield written
-        if not os.path.isabs(key.path) and _root(record) != self._data:
+        if not os.path.isabs(key.path) and record.data_root != self._data:
             yield os.path.join(self._data, key.path)
 
     # -- all results of two runs ---------------------------------------------------------------------------------------
@@ -236,10 +236,6 @@ def _sibling(original: Record, repeated: Record) -> _Sibling:
 
 #: What comes of comparing contents.
 _WITH_CONTENT = frozenset({"identical", "same content", "within tolerance", "different"})
-
-
-def _root(record: Record) -> str:
-    return str(record.datastore.options.get("root", "")) if record.datastore else record.working_directory
 
 
 def _only(verdict: str) -> str:

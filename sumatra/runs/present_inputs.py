@@ -48,8 +48,7 @@ def inputs_now(
 
     *store* hashes; *moved* tells where a path (absolute) is now; with *read*, all that was written since is read.
     """
-    root = str(record.input_datastore.options.get("root", "/")) if record.input_datastore else record.working_directory
-    places = [moved(os.path.normpath(os.path.join(root or "/", key.path))) for key in record.input_data]
+    places = [moved(record.input_path(key)) for key in record.input_data]
     looked = _look(places, patience)
     began = record.timestamp.timestamp()
     then: list[DataKey] = []

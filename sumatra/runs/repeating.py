@@ -14,7 +14,7 @@ from sumatra.records import Checkout, DataKey, Record
 from sumatra.runs import Done, Request
 from sumatra.runs.again import Way, run_again
 from sumatra.runs.apart import is_below, obstacle, remove
-from sumatra.runs.elsewhere import has_own_parameters, is_own_copy, root_of
+from sumatra.runs.elsewhere import has_own_parameters, is_own_copy
 from sumatra.runs.ending import some
 from sumatra.runs.judging import Judge, NotToBeHad
 from sumatra.runs.rebuilding import content_of
@@ -25,7 +25,7 @@ from sumatra.runs.workshop import Workshop
 if TYPE_CHECKING:
     from sumatra.runs.environments import Environment
 
-__all__ = ["Plan", "Repeated", "plan", "repeat", "verdicts"]
+__all__ = ["Plan", "Repeated", "plan", "repeat", "verdicts", "words_again"]
 
 #: An output of a repetition that is within tolerance is kept if it isn't larger (bytes).
 _MOST_KEPT = 50_000_000
@@ -140,7 +140,7 @@ def plan(
         notes += python.missing
         conditions += ["packages"] if python.missing else []
     return Plan(
-        record, _words(record), tuple(odd), tuple(notes), tuple(conditions), tuple(supplied), variables, has_view,
+        record, words_again(record), tuple(odd), tuple(notes), tuple(conditions), tuple(supplied), variables, has_view,
         python, checkouts,
     )
 
@@ -160,9 +160,9 @@ def _refuse(record: Record) -> None:
         raise ProjectError(f"{record.label} can't be repeated: secrets among its parameters were masked")
     if record.launch_mode.name != "serial":
         raise ProjectError(f"{record.label} can't be repeated: it was started in the mode {record.launch_mode.name}")
-    if not os.path.isdir(root_of(record)):
+    if not os.path.isdir(record.code_root):
         raise ProjectError(
-            f"{record.label} can't be repeated: {root_of(record)}, in which it was run, isn't there",
+            f"{record.label} can't be repeated: {record.code_root}, in which it was run, isn't there",
             "put it back, or link it",
         )
     if record.repository is None and not any(change.kind == "code" for change in record.changes):
@@ -174,7 +174,7 @@ def _view(record: Record, workshop: Workshop, *, in_place: bool) -> tuple[bool, 
 
     Raises `ProjectError` where results of the first run would be overwritten, unless it is to be run *in place*.
     """
-    root = os.path.realpath(root_of(record))
+    root = os.path.realpath(record.code_root)
     work = os.path.join(workshop.folder, "work")
     reason, exposed = obstacle(os.path.join(work, f"probe-{os.getpid()}"), root)
     outside = sorted(_written_outside(record, root))
@@ -239,13 +239,12 @@ def _is_kept(item: Item, record: Record, workshop: Workshop, *, has_view: bool) 
     """Tell whether the content is in the content store and can be put where the program looks for it."""
     if item.digest is None or item.is_link or item.digest not in workshop.objects:
         return False
-    return has_view or is_below(item.place, os.path.realpath(root_of(record)))
+    return has_view or is_below(item.place, os.path.realpath(record.code_root))
 
 
 def _comes_with_the_code(item: Item, record: Record, workshop: Workshop) -> bool:
     """Tell whether the input was under version control or kept as a change, so that it is put back as it was."""
-    root = record.repository.root if record.repository and record.repository.root else record.working_directory
-    path = os.path.relpath(item.place, os.path.realpath(root))
+    path = os.path.relpath(item.place, os.path.realpath(record.code_root))
     if item.digest is None or path.startswith(".."):
         return False
     try:
@@ -255,7 +254,7 @@ def _comes_with_the_code(item: Item, record: Record, workshop: Workshop) -> bool
     return digest_bytes(content) == item.digest
 
 
-def _words(record: Record) -> tuple[str, ...]:
+def words_again(record: Record) -> tuple[str, ...]:
     """Return the command as it was; the copy of a parameter file is named by its original."""
     if record.parameters.path is None:
         return record.command
@@ -333,5 +332,4 @@ def _keep_near(found: Repeated, judge: Judge, workshop: Workshop) -> None:
 
 
 def _by_path(record: Record) -> dict[str, DataKey]:
-    root = str(record.datastore.options.get("root", "")) if record.datastore else ""
-    return {os.path.normpath(os.path.join(root, key.path)): key for key in record.output_data}
+    return {record.output_path(key): key for key in record.output_data}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sumatra import files
 from sumatra.datastore.hashing import matches
 from sumatra.files import ContentStore
-from sumatra.records import DataKey, Record
+from sumatra.records import Record
 
 __all__ = ["OUTCOMES", "Item", "items_of", "verified"]
 
@@ -31,12 +31,11 @@ class Item(NamedTuple):
 
 def items_of(record: Record, objects: ContentStore) -> Iterator[Item]:
     """Yield all files that *record* tells of: data where they lie, and what is kept in *objects*."""
-    for role, keys, store in (
-        ("input", record.input_data, record.input_datastore), ("output", record.output_data, record.datastore)
+    for role, keys, place in (
+        ("input", record.input_data, record.input_path), ("output", record.output_data, record.output_path)
     ):
-        root = str(store.options.get("root", "/")) if store else record.working_directory
         for key in keys:
-            yield Item(record.label, role, key.path, _place(key, root), key.digest, "symbolic link" in key.flags)
+            yield Item(record.label, role, key.path, place(key), key.digest, "symbolic link" in key.flags)
     kept = [("code", change.path, change.digest) for change in record.changes]
     kept += [("code", change.path, change.digest) for checkout in record.checkouts for change in checkout.changes]
     kept.append(("parameters", record.parameters.path or "", record.parameters.digest))
@@ -48,10 +47,6 @@ def items_of(record: Record, objects: ContentStore) -> Iterator[Item]:
     for role, path, digest in kept:
         if digest is not None:
             yield Item(record.label, role, path, objects.path(digest), digest)
-
-
-def _place(key: DataKey, root: str) -> str:
-    return os.path.normpath(os.path.join(root, key.path))
 
 
 def verified(items: Iterable[Item], progress: Callable[[int], None] = lambda count: None) -> Iterator[tuple[Item, str]]:

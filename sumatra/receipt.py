@@ -209,7 +209,7 @@ CODES: Mapping[str, Kind] = {
     "no-commit": Kind(
         "The repository has no commit yet; all its files are kept as changes.",
         "There is no version to go back to; the code is in this project's .smt folder alone.",
-        "git commit",
+        "commit the code",
         serious=False,
     ),
     "no-remote": Kind(

@@ -197,7 +197,8 @@ def _elsewhere(request: Request, workshop: Workshop, label: str, around: _Around
     os.chdir(elsewhere.inside(around.folder))
     environment = {**around.environment, "PWD": os.getcwd()}
     executable, main_file = programs.describe([*request.program, *request.arguments], os.getcwd(), environment)
-    found = replace(around.code, version=elsewhere.version, diff="", changes=(), findings=(), copy=elsewhere.copy)
+    notes = tuple(Finding("code-note", note) for note in elsewhere.missing)
+    found = replace(around.code, version=elsewhere.version, diff="", changes=(), findings=notes, copy=elsewhere.copy)
     if request.again is not None:
         first = request.again
         found = replace(

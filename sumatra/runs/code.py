@@ -80,9 +80,12 @@ def look(
 
 #: What mends it in each system, where that can be said in a command.
 _REMEDIES = {
+    ("git", "no-commit"): "git commit",
     ("git", "unpushed"): "git push",
     ("git", "no-remote"): "git remote add origin URL && git push -u origin HEAD",
+    ("mercurial", "no-commit"): "hg commit",
     ("mercurial", "unpushed"): "hg push",
+    ("bazaar", "no-commit"): "brz commit",
     ("bazaar", "unpushed"): "brz push",
     ("bazaar", "no-remote"): "brz push --remember URL",
 }
@@ -119,7 +122,7 @@ def _with_version_control(
 ) -> Code:
     tracked = [change for change in status.changed if change.kind != "untracked"]
     if tracked and policy == "error":
-        names = ", ".join(change.path for change in tracked[:5]) + (" …" if len(tracked) > 5 else "")
+        names = ", ".join(sorted(change.path for change in tracked)[:5]) + (" …" if len(tracked) > 5 else "")
         raise UncommittedChanges(
             f"Code has changed, please commit your changes: {names}",
             "or let Sumatra keep them: smt configure --on-changed=store-diff",
@@ -135,7 +138,9 @@ def _with_version_control(
             "if they are results: ignore them, or smt configure --datapath=FOLDER",
         ))
     if status.version is None:
-        findings.append(Finding("no-commit", "the repository has no commit yet", "git commit"))
+        findings.append(Finding(
+            "no-commit", "the repository has no commit yet", _REMEDIES.get((copy.name, "no-commit"), "")
+        ))
     findings += [Finding("code-note", note) for note in status.notes]
     return Code(
         repository=copy.repository(),

@@ -36,6 +36,7 @@ class Elsewhere:
         self.copy = copy
         self.folder = os.path.realpath(folder)
         self.version: str | None = None
+        self.missing: tuple[str, ...] = ()  #: of the code, in sentences
         self.apart = apart
         self._root = os.path.realpath(root)
         self._tracked = _files_now(copy) if copy else frozenset()
@@ -191,7 +192,7 @@ def build(name: str, here: str, folder: str, objects: ContentStore) -> Elsewhere
     found = Elsewhere(copy.root, folder, copy)
     found.version = version
     try:
-        copy.export(version, (), found.folder, objects.get)
+        found.missing = copy.export(version, (), found.folder, objects.get)
         if not os.path.isdir(found.inside(here)):
             raise UsageError(f"the folder {os.path.relpath(here, copy.root)} isn't in version {name}")
         found.link_the_rest()
@@ -220,11 +221,11 @@ def build_again(
     scaffold = Elsewhere(root, folder, None if in_place else copy, apart=True)
     try:
         os.makedirs(scaffold.folder, exist_ok=True)
-        rebuild(record, scaffold.folder, objects, near, work, there)
+        missing = rebuild(record, scaffold.folder, objects, near, work, there)
         if has_own_parameters(record):
             _put(scaffold.inside(record.parameters.path or ""), record.parameters.content)
         found = InPlace(root, folder, copy, there) if in_place else scaffold
-        found.version = record.version
+        found.version, found.missing = record.version, missing
         if in_place and copy is not None and record.version not in (None, copy.version()):
             with suppress(VersionControlError, OSError):  # programs that ask git get another answer, then
                 copy.stand_in(record.version or "", found.folder)

@@ -19,6 +19,7 @@ from sumatra.versioncontrol._mercurial_dirstate import Parents, read_certain, re
 from sumatra.versioncontrol._mercurial_program import NO_SUBREPOS, Hg, find_hg
 from sumatra.versioncontrol._mercurial_text import (
     Stream,
+    below,
     date_of,
     is_unknown,
     mode_of,
@@ -109,7 +110,7 @@ class MercurialWorkingCopy(WorkingCopy):
         patch = self._patch() if self._parents().first or self._has_added() else ""
         for sub in self._subrepos():
             if sub.copy and not os.path.islink(os.path.join(self.root, sub.path)):
-                patch += sub.copy.diff()
+                patch += below(sub.path, sub.copy.diff())
         return patch
 
     def content(self, path: str, version: str | None = None) -> bytes:
@@ -136,8 +137,11 @@ class MercurialWorkingCopy(WorkingCopy):
         """Return those of *paths* that are under version control."""
         asked = [path for path in paths if path and "\0" not in path]
         found: set[str] = set()
-        for start in range(0, len(asked), _AT_ONCE):
-            names = [b"path:" + os.fsencode(path) for path in asked[start:start + _AT_ONCE]]
+        state = small_file(os.path.join(self.root, ".hgsubstate")).splitlines()
+        within = tuple(os.fsdecode(line.partition(b" ")[2]) + "/" for line in state if b" " in line)
+        own = [path for path in asked if not path.startswith(within)]  # at a name of theirs, hg would stop
+        for start in range(0, len(own), _AT_ONCE):
+            names = [b"path:" + os.fsencode(path) for path in own[start:start + _AT_ONCE]]
             reply = self._hg.ask("files", "-T", r"{path}\0", "--", *names)
             found.update(map(os.fsdecode, reply.output.split(b"\0")))
         found &= set(asked)

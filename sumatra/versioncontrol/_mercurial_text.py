@@ -9,9 +9,12 @@ from datetime import datetime, timedelta, timezone
 from sumatra.errors import VersionControlError
 from sumatra.versioncontrol._text import mode_of_bits, printable, small_file
 
-__all__ = ["Stream", "date_of", "is_unknown", "mode_of", "quoted", "requirements", "small_file"]
+__all__ = ["Stream", "below", "date_of", "is_unknown", "mode_of", "quoted", "requirements", "small_file"]
 
 _ANCESTOR = r"((?:\^[12]?|~\d{1,6})*)$"  # what may follow a name: its first or second parent, its n-th ancestor
+
+
+_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
 class Stream:
@@ -83,3 +86,37 @@ def mode_of(path: str) -> str | None:
     except OSError:
         return None
     return mode_of_bits(bits) if stat.S_ISLNK(bits) or stat.S_ISREG(bits) else None
+
+
+def below(folder: str, patch: str) -> str:
+    """Return *patch*, which was made in *folder*, with the names that its files have from the folder around."""
+    name = printable(folder)
+    lines = []
+    old = new = 0  # lines of a hunk that are still to come: they may look like anything
+    for line in patch.split("\n"):
+        if old > 0 or new > 0:
+            old -= not line.startswith(("+", "\\"))
+            new -= not line.startswith(("-", "\\"))
+        elif hunk := _HUNK.match(line):
+            old, new = (1 if count is None else int(count) for count in hunk.groups())
+        else:
+            line = _renamed(line, name)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _renamed(line: str, folder: str) -> str:
+    """Return a line that stands before hunks with the names in it below *folder*."""
+    def with_folder(found: re.Match[str]) -> str:
+        return f"{found[0]}{folder}/"
+
+    if line.startswith("diff --git "):
+        same = re.fullmatch(r'(diff --git "?a/)(.+)("? "?b/)(\2"?)', line)
+        two = same or re.fullmatch(r'(diff --git "?a/)(.+?)("? "?b/)(.+)', line)
+        return f"{two[1]}{folder}/{two[2]}{two[3]}{folder}/{two[4]}" if two else line
+    if re.match(r'--- "?a/|\+\+\+ "?b/', line):
+        line = re.sub(r'^.{4}"?[ab]/', with_folder, line)
+        return line + "\t" if " " in folder and "\t" not in line else line  # how the end of such a name is known
+    if line.startswith("Binary files "):
+        return re.sub(r'^Binary files "?a/| and "?b/(?!.* and "?b/)', with_folder, line)
+    return re.sub(r'^(?:rename|copy) (?:from|to) "?', with_folder, line)

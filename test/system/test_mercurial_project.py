@@ -62,3 +62,15 @@ def test_code_changed_twice_is_recorded_and_brought_back_as_it_was(
     assert (built / "new.py").read_text() == "new\n"
     assert "weights.bin" in before
     assert hg("status") == "\n".join(line for line in before.splitlines() if line.startswith("? .smt"))
+
+
+def test_what_mends_a_repository_without_commits_is_said_in_words_of_its_own(
+    hg: Callable[..., str], smt: Callable[..., Any]
+) -> None:
+    hg("init")
+    Path("main.py").write_text("print(1)\n")
+    assert smt("init", "MyProject").status == 0
+    assert smt("run", "python3", "main.py").status == 0
+    said = smt("view", "last", "--receipt").out
+    assert "→ hg commit\n" in said
+    assert "git" not in said

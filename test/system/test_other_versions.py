@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -134,3 +135,16 @@ def test_parameters_are_those_of_the_version(two_versions, smt, git):
     assert record["parameters"]["path"] == str(two_versions / "default.param")
     smt("run", "--version", "v1", "python", "main.py", "default.param", "tau_m=7")
     assert last(smt)["parameters"]["values"]["tau_m"] == 7
+
+
+def test_what_could_not_be_built_of_the_version_is_on_its_receipt(two_versions, smt, git, tmp_path):
+    """A submodule that isn't here leaves a hole in the version; the run may fail for it, or do otherwise."""
+    git("clone", "-q", ".", str(tmp_path / "lib"))
+    git("submodule", "--quiet", "add", str(tmp_path / "lib"), "lib")
+    git("commit", "-qm", "with a library")
+    git("submodule", "--quiet", "deinit", "--force", "lib")
+    shutil.rmtree(two_versions / ".git" / "modules")
+    said = smt("run", "--version", "HEAD", "--", "python", "run.py")
+    assert "Receipt: " in said.err
+    notes = [finding["message"] for finding in last(smt)["receipt"] if finding["code"] == "code-note"]
+    assert len(notes) == 1 and "lib" in notes[0]

@@ -140,3 +140,15 @@ def test_without_its_server_a_run_is_recorded_all_the_same(svn: Svn, smt: Callab
     assert said.status != 0
     assert "svn info" in said.err
     assert "Traceback" not in said.err
+
+
+def test_externals_that_another_version_is_run_without_are_on_its_receipt(
+    svn: Svn, smt: Callable[..., Any], tmp_path: Path
+) -> None:
+    svn("mkdir", "-q", "-m", "a library", f"file://{tmp_path}/server/library")
+    svn("propset", "-q", "svn:externals", "^/library lib", ".")
+    svn("commit", "-q", "-m", "with a library")
+    svn("update", "-q")
+    assert smt("init", "MyProject").status == 0
+    said = smt("run", "--version", "HEAD", "python3", "main.py")
+    assert (said.status, "Receipt: externals are left out" in said.err) == (0, True), said.err

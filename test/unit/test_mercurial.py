@@ -14,6 +14,7 @@ from sumatra.errors import VersionControlError
 from sumatra.testing.workingcopies import files_below, kept_changes, no_content
 from sumatra.versioncontrol import _mercurial, _mercurial_config, _mercurial_dirstate, _mercurial_program
 from sumatra.versioncontrol._mercurial import MercurialWorkingCopy
+from sumatra.versioncontrol._mercurial_text import below
 from sumatra.versioncontrol.base import ChangedFile
 
 pytestmark = pytest.mark.needs("hg")
@@ -364,6 +365,38 @@ def test_sub_repositories_are_looked_into_whatever_their_system(outer: Path, tmp
         "main.py": b"print(0)\n", "lib/a/main.py": b"print(22)\n", "lib/a/sub/data.txt": b"1\n", "lib/g/x.py": b"x\n",
         "lib/g/new.py": b"new\n",
     }
+
+
+def test_files_around_are_known_when_one_of_a_sub_repository_is_asked_for_with_them(outer: Path) -> None:
+    asked = ["main.py", "lib/a/main.py", "lib/g/x.py", "lib/a/new.py", "new.py"]
+    assert MercurialWorkingCopy.create(str(outer)).tracked(asked) == {"main.py", "lib/a/main.py", "lib/g/x.py"}
+
+
+def test_the_patch_names_files_of_sub_repositories_from_the_folder_around(outer: Path) -> None:
+    """What it did for ``lib/a/main.py`` would be taken for a change of ``main.py``."""
+    (outer / "lib" / "a" / "main.py").write_text("--- a/main.py\n")
+    (outer / "lib" / "g" / "x.py").write_text("diff --git a/x.py b/x.py\n")
+    patch = MercurialWorkingCopy.create(str(outer)).diff()
+    assert "diff --git a/lib/a/main.py b/lib/a/main.py\n" in patch
+    assert "--- a/lib/a/main.py\n+++ b/lib/a/main.py\n" in patch
+    assert "--- a/lib/g/x.py\n+++ b/lib/g/x.py\n" in patch
+    assert "+--- a/main.py\n" in patch  # a line of the file
+    assert "+diff --git a/x.py b/x.py" in patch
+
+
+@pytest.mark.parametrize(("line", "below_two_words"), [
+    ('diff --git "a/\\303\\244" "b/\\303\\244"', 'diff --git "a/two words/\\303\\244" "b/two words/\\303\\244"'),
+    ("diff --git a/a b/c b/a b/c", "diff --git a/two words/a b/c b/two words/a b/c"),
+    ("diff --git a/old b/new", "diff --git a/two words/old b/two words/new"),
+    ("--- a/x", "--- a/two words/x\t"),
+    ("--- /dev/null", "--- /dev/null"),
+    ("rename from x", "rename from two words/x"),
+    ("Binary files /dev/null and b/x differ", "Binary files /dev/null and b/two words/x differ"),
+    ("Binary files a/x and b/x differ", "Binary files a/two words/x and b/two words/x differ"),
+    ("index 5626abf..f719efd 100644", "index 5626abf..f719efd 100644"),
+])
+def test_names_in_the_head_of_a_patch_are_put_below_a_folder(line: str, below_two_words: str) -> None:
+    assert below("two words", line) == below_two_words
 
 
 def test_a_sub_repository_at_another_version_is_a_change(outer: Path, hg: Hg, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from contextlib import suppress
 from sumatra import versioncontrol
 from sumatra.errors import ProjectError, VersionControlError
 from sumatra.files import ContentStore, make_private
-from sumatra.records import Record
+from sumatra.records import Record, Repository
 from sumatra.versioncontrol import WorkingCopy
 
-__all__ = ["content_of", "rebuild", "working_copies"]
+__all__ = ["content_of", "rebuild", "remedy_for_lost", "working_copies"]
 
 
 def rebuild(
@@ -36,8 +36,15 @@ def rebuild(
     reasons = f" ({'; '.join(complaints)})" if complaints else ""
     raise ProjectError(
         f"version {record.version} of {record.repository.url} isn't to be had any more{reasons}",
-        f"get the repository back, for example to {record.repository.root}, and try again",
+        remedy_for_lost(record.repository),
     )
+
+
+def remedy_for_lost(repository: Repository) -> str:
+    """Return what to do where a version of *repository* is nowhere to be had."""
+    if repository.root and os.path.isdir(repository.root):
+        return f"get that version into {repository.root}, from wherever it was pushed or copied to, and try again"
+    return f"get the repository back, for example to {repository.root}, and try again"
 
 
 def working_copies(
@@ -79,7 +86,9 @@ def _made(record: Record, objects: ContentStore, scratch: str, complaints: list[
             complaints.append(str(error))
     for number, url in enumerate(dict.fromkeys(filter(None, (repository.url, repository.upstream)))):
         try:
-            copy = versioncontrol.checkout(url, os.path.join(scratch, f"clone-{number}"), lasting=False)
+            copy = versioncontrol.checkout(
+                url, os.path.join(scratch, f"clone-{number}"), lasting=False, system=repository.type
+            )
         except VersionControlError as error:
             complaints.append(str(error))
             continue

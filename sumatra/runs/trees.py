@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sumatra.errors import ProjectError
 from sumatra.files import ContentStore
 from sumatra.records import Change, Record
-from sumatra.runs.rebuilding import working_copies
+from sumatra.runs.rebuilding import remedy_for_lost, working_copies
 from sumatra.versioncontrol import WorkingCopy
 from sumatra.versioncontrol._export import SUBMODULE, TreeFile, moved_submodules
 
@@ -61,7 +61,7 @@ class Trees:
                 raise ProjectError(
                     f"version {record.version} of {record.repository.url}, the code of {record.label}, isn't to be had "
                     f"any more{reasons}",
-                    f"get the repository back, for example to {record.repository.root}, and try again",
+                    remedy_for_lost(record.repository),
                 )
             moved = moved_submodules(record.changes, self._objects.get)
             key = (copy.root, f"{record.version} {sorted(moved.items())}")

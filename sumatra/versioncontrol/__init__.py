@@ -58,19 +58,23 @@ def find(folder: str) -> WorkingCopy | None:
     return None
 
 
-def checkout(url: str, folder: str, *, lasting: bool = True) -> WorkingCopy:
-    """Return a new working copy of *url* in *folder*, made by the first system that can read it.
+def checkout(url: str, folder: str, *, lasting: bool = True, system: str = "") -> WorkingCopy:
+    """Return a new working copy of *url* in *folder*, made by *system* (``git``), or the first that can read it.
 
     If it isn't *lasting*, it is for reading versions only, and is thrown away then; see `WorkingCopy.borrow`.
     """
     from sumatra.versioncontrol._urls import scrub
 
+    if os.path.isdir(folder) and os.listdir(folder):
+        raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
     complaints = []
-    for name in BACKENDS:
+    for name in (system,) if system in BACKENDS else BACKENDS:
         backend: type[WorkingCopy] = plugins.load(__name__, name).BACKEND
         try:
             return backend.checkout(url, folder) if lasting else backend.borrow(url, folder)
         except VersionControlError as error:
+            if system in BACKENDS:
+                raise
             complaints.append(f"{name}: {error}")
     raise VersionControlError(f"{scrub(url)} can't be checked out ({'; '.join(complaints)})")
 

@@ -75,7 +75,7 @@ def address_of(url: str) -> str:
     if os.path.isdir(url) and os.path.isfile(os.path.join(url, "format")):
         return "file://" + quoted(os.path.abspath(url))
     scheme, separator, rest = url.partition("://")
-    if not separator or not url.isprintable() or " " in url:
+    if not separator or not url.isprintable():
         raise VersionControlError(f"there is no Subversion repository at {clean!r}")
     if scheme.lower() not in _PROTOCOLS:
         raise VersionControlError(f"svn isn't let use the protocol of {clean}", f"known are {', '.join(_PROTOCOLS)}")
@@ -84,7 +84,7 @@ def address_of(url: str) -> str:
     host = rest.partition("/")[0]
     if not re.fullmatch(_HOST, host) and not (scheme.lower() == "file" and host in ("", "localhost")):
         raise VersionControlError(f"{clean!r} doesn't name a machine")
-    return url.rstrip("/")
+    return url.replace(" ", "%20").rstrip("/")
 
 
 def configuration(folder: str) -> None:

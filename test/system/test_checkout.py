@@ -116,6 +116,8 @@ def test_a_repository_that_is_gone_is_cloned_again_from_where_it_came(repository
     said = smt("checkout", "r", "back2")
     assert said.status == 3
     assert "isn't to be had any more" in said.err
+    assert "mercurial" not in said.err.lower()  # the record says that it was git's
+    assert f"hint: get that version into {clone}," in said.err
     assert not (clone / ".smt" / "work").exists() or os.listdir(clone / ".smt" / "work") == []
 
 

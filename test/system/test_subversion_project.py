@@ -152,3 +152,24 @@ def test_externals_that_another_version_is_run_without_are_on_its_receipt(
     assert smt("init", "MyProject").status == 0
     said = smt("run", "--version", "HEAD", "python3", "main.py")
     assert (said.status, "Receipt: externals are left out" in said.err) == (0, True), said.err
+
+
+@pytest.mark.parametrize("space", [" ", "%20"])
+def test_a_repository_whose_address_has_a_space_can_be_checked_out(
+    space: str, svn: Svn, smt: Callable[..., Any], tmp_path: Path
+) -> None:
+    svn("mkdir", "-q", "-m", "a branch", f"file://{tmp_path}/server/old%20one")
+    (tmp_path / "new").mkdir()
+    said = smt("init", "Checked", "--repository", f"file://{tmp_path}/server/old{space}one", cwd=tmp_path / "new")
+    assert said.status == 0, said.err
+    assert svn("info", "--show-item", "url", cwd=tmp_path / "new") == f"file://{tmp_path}/server/old%20one"
+
+
+def test_a_repository_isn_t_checked_out_over_files_of_others(svn: Svn, smt: Callable[..., Any], tmp_path: Path) -> None:
+    here = tmp_path / "new"
+    here.mkdir()
+    (here / "mine").write_text("mine")
+    said = smt("init", "Lost", "--repository", f"file://{tmp_path}/server/trunk", cwd=here)
+    assert said.status == 6
+    assert said.err == f"smt: {here} isn't an empty folder\nhint: choose another one, or empty it\n"
+    assert os.listdir(here) == ["mine"]

@@ -1,6 +1,7 @@
 """Run something again as it was, apart from the user's files, and tell whether the results are the same."""
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
@@ -163,7 +164,7 @@ def _refuse(record: Record) -> None:
     if not os.path.isdir(record.code_root):
         raise ProjectError(
             f"{record.label} can't be repeated: {record.code_root}, in which it was run, isn't there",
-            "put it back, or link it",
+            f"put it back, or link to where it is now: ln -s FOLDER {shlex.quote(record.code_root)}",
         )
     if record.repository is None and not any(change.kind == "code" for change in record.changes):
         raise ProjectError(f"{record.label} can't be repeated: its record has no version of the code and no files")
@@ -332,4 +333,8 @@ def _keep_near(found: Repeated, judge: Judge, workshop: Workshop) -> None:
 
 
 def _by_path(record: Record) -> dict[str, DataKey]:
-    return {record.output_path(key): key for key in record.output_data}
+    found = {}
+    for key in record.output_data:  # folders by their real names: a project that was moved may be linked to
+        folder, name = os.path.split(record.output_path(key))
+        found[os.path.join(os.path.realpath(folder), name)] = key
+    return found

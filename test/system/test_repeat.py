@@ -160,3 +160,15 @@ def test_all_runs_with_a_tag_are_repeated(first, smt):
     assert subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True).stdout == (
         " M main.py\n"
     )
+
+
+def test_a_project_that_was_moved_and_is_linked_to_where_it_was_is_repeated(first, smt, tmp_path, monkeypatch):
+    """As the hint says: its results are those of then, though their folder has another name now."""
+    now = tmp_path / "moved to here"
+    first.rename(now)
+    monkeypatch.chdir(now)
+    said = smt("repeat", "first")
+    assert (said.status, f"ln -s FOLDER {first}" in said.err) == (3, True), said.err
+    first.symlink_to(now)
+    said = smt("repeat", "first")
+    assert (said.status, said.out.splitlines()[-1]) == (0, "The simulation results match."), said.out + said.err

@@ -1,6 +1,7 @@
 """What leads from the code of one run to that of another, as a patch for people."""
 
 import difflib
+import os
 from collections.abc import Iterator
 
 from sumatra.errors import SumatraError
@@ -39,7 +40,8 @@ def _of_file(path: str, one: CodeFile | None, other: CodeFile | None) -> Iterato
     modes = [file.mode if file else None for file in (one, other)]
     if before == after and modes[0] == modes[1]:
         return
-    yield f"diff --git a/{path} b/{path}\n"
+    names = tuple(_in_head(f"{side}/{path}") for side in "ab")
+    yield f"diff --git {names[0]} {names[1]}\n"
     if one is None:
         yield f"new file mode {modes[1]}\n"
     elif other is None:
@@ -48,7 +50,7 @@ def _of_file(path: str, one: CodeFile | None, other: CodeFile | None) -> Iterato
         yield f"old mode {modes[0]}\nnew mode {modes[1]}\n"
     if before == after:
         return
-    names = ("/dev/null" if one is None else f"a/{path}", "/dev/null" if other is None else f"b/{path}")
+    names = ("/dev/null" if one is None else names[0], "/dev/null" if other is None else names[1])
     if b"\0" in before or b"\0" in after:
         yield f"Binary files {names[0]} and {names[1]} differ\n"
         return
@@ -57,6 +59,19 @@ def _of_file(path: str, one: CodeFile | None, other: CodeFile | None) -> Iterato
         yield f"Files {names[0]} and {names[1]} differ, and are too long to tell how\n"
         return
     yield from _hunks(*names, *(list(_lines(text)) for text in texts))
+
+
+def _in_head(name: str) -> str:
+    """Return *name* as heads of patches have it: in quotes where it holds what would end it, or isn't text."""
+    text = os.fsencode(name).decode("utf-8", "surrogateescape")
+    if text.isprintable() and not {'"', "\\"} & set(text):
+        return name
+    escaped = "".join(
+        letter if letter.isprintable() and letter not in '"\\'
+        else "".join(f"\\{byte:03o}" for byte in letter.encode("utf-8", "surrogateescape"))
+        for letter in text
+    )
+    return f'"{escaped}"'
 
 
 def _lines(text: list[str]) -> Iterator[str]:

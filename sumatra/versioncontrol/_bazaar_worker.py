@@ -298,9 +298,15 @@ def _patch(path: str, old: tuple[str, bytes] | None, new: tuple[str, bytes] | No
     else:
         split = [text.splitlines(keepends=True) if b"\r" not in text else re.findall(rb"[^\n]*\n|[^\n]+", text)
                  for text in texts]
+        hunks = list(unified_diff_bytes(
+            *split, *(label + b"\t" if b" " in label else label for label in labels),
+            sequencematcher=PatienceSequenceMatcher,
+        ))
+        if len(hunks) > 2 and b"" in texts:  # where there are no lines, none comes first
+            hunks[2] = hunks[2].replace(b"-1,0 ", b"-0,0 ").replace(b"+1,0 ", b"+0,0 ")
         lines += [
             line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n"
-            for line in unified_diff_bytes(*split, *labels, sequencematcher=PatienceSequenceMatcher)
+            for line in hunks
         ]
     return b"".join(lines)
 

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sumatra.versioncontrol._text import printable
+from sumatra.versioncontrol._text import in_patch, printable
 
 __all__ = ["DepotFile", "as_on_disk", "is_certainly", "mode_of", "on_disk", "patch"]
 
@@ -135,7 +135,9 @@ def patch(path: str, one: bytes | None, other: bytes | None) -> str:
         return f"Files {before} and {after} differ, and are too large to be shown\n"
     import difflib
 
-    found = difflib.unified_diff(_lines(contents[0]), _lines(contents[1]), before, after, lineterm="")
+    found = difflib.unified_diff(
+        _lines(contents[0]), _lines(contents[1]), in_patch(before), in_patch(after), lineterm=""
+    )
     return "".join(f"{line}\n" for line in found) or f"Files {before} and {after} differ\n"
 
 

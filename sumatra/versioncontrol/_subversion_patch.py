@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from sumatra.versioncontrol._export import TreeFile
-from sumatra.versioncontrol._text import printable
+from sumatra.versioncontrol._text import in_patch, printable
 from sumatra.versioncontrol.base import ChangedFile
 
 __all__ = ["of_changes", "of_trees"]
@@ -18,7 +18,7 @@ _NO_NEWLINE = "\\ No newline at end of file\n"
 def of_changes(root: str, changed: Iterable[ChangedFile], before: Callable[[str], bytes]) -> str:
     """Return a patch of the files *changed* below *root*; *before* returns what they were."""
     return _cut(
-        _patch(change.path, b"" if change.kind == "added" else before(change.path), _now(root, change))
+        _patch(change.path, None if change.kind == "added" else before(change.path), _now(root, change))
         for change in sorted(changed)
     )
 
@@ -29,16 +29,16 @@ def of_trees(
     """Return what leads from the files of *one* version to those of *other*."""
     def pieces() -> Iterator[str]:
         for path in sorted({*one, *other}):
-            both = [content(tree[path]) if path in tree else b"" for tree in (one, other)]
+            both = [content(tree[path]) if path in tree else None for tree in (one, other)]
             if both[0] != both[1]:
                 yield _patch(path, both[0], both[1])
 
     return _cut(pieces())
 
 
-def _now(root: str, change: ChangedFile) -> bytes:
+def _now(root: str, change: ChangedFile) -> bytes | None:
     if change.mode is None:
-        return b""
+        return None
     path = os.path.join(root, change.path)
     with suppress(OSError):
         if change.mode == "120000":
@@ -57,15 +57,18 @@ def _cut(pieces: Iterable[str]) -> str:
     return patch
 
 
-def _patch(path: str, before: bytes, after: bytes) -> str:
+def _patch(path: str, was: bytes | None, is_now: bytes | None) -> str:
+    """Return what leads from the content *was* to *is_now*; None where there is no such file."""
     name = printable(path)
-    if before == after:
+    if was == is_now:
         return ""
+    before, after = was or b"", is_now or b""
     if b"\0" in before or b"\0" in after or max(len(before), len(after)) > _LARGE:
         return f"Index: {name}\nBinary files differ\n"
     import difflib
 
-    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")
+    names = "/dev/null" if was is None else f"a/{name}", "/dev/null" if is_now is None else f"b/{name}"
+    lines = difflib.unified_diff(_lines(before), _lines(after), in_patch(names[0]), in_patch(names[1]))
     return f"Index: {name}\n" + "".join(line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}" for line in lines)
 
 

@@ -4,13 +4,18 @@ import os
 import stat
 from collections.abc import Iterable
 
-__all__ = ["listing", "mode_of_bits", "printable", "small_file"]
+__all__ = ["in_patch", "listing", "mode_of_bits", "printable", "small_file"]
 
 
 def printable(path: str) -> str:
     """Return *path* as text that can be stored and shown: no surrogates, no control characters."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def in_patch(name: str) -> str:
+    """Return *name* as it stands in the head of a patch: a tab tells where one with spaces ends."""
+    return f"{name}\t" if " " in name else name
 
 
 def listing(paths: Iterable[str], most: int = 3) -> str:

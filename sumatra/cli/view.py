@@ -101,8 +101,13 @@ def _script(project: Project, record: Record) -> bytes:
 
     if not record.main_file:
         raise SumatraError(f"{record.label} has no main file", f"see its command: smt view {shlex.quote(record.label)}")
+    from sumatra.runs.rebuilding import followed
+
     path = os.path.normpath(os.path.join(record.working_directory, record.main_file))
-    return _code_file(project, record, os.path.relpath(path, record.code_root))
+    return followed(
+        record, os.path.relpath(path, record.code_root), project.objects, project.path,
+        os.path.join(project.folder, "work"),
+    )
 
 
 def _code_file(project: Project, record: Record, path: str) -> bytes:

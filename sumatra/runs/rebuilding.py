@@ -12,7 +12,9 @@ from sumatra.files import ContentStore, make_private
 from sumatra.records import Record, Repository
 from sumatra.versioncontrol import WorkingCopy
 
-__all__ = ["content_of", "rebuild", "remedy_for_lost", "working_copies"]
+__all__ = ["content_of", "followed", "rebuild", "remedy_for_lost", "working_copies"]
+
+_LONGEST_LINK = 4096  # bytes, as Linux has it
 
 
 def rebuild(
@@ -126,3 +128,27 @@ def content_of(record: Record, path: str, objects: ContentStore, near: str, work
         f"{path} of {record.label} isn't to be had any more{f' ({complaints[0]})' if complaints else ''}",
         "its repository isn't where it was",
     )
+
+
+def followed(record: Record, path: str, objects: ContentStore, near: str, work: str) -> bytes:
+    """Return what `content_of` does for *path*; for a link to another file of the code, that of the other."""
+    seen: set[str] = set()
+    content = content_of(record, path, objects, near, work)
+    while path not in seen and 0 < len(content) < _LONGEST_LINK and b"\0" not in content and b"\n" not in content:
+        seen.add(path)
+        if not _is_link(record, path, objects, near, work):
+            break
+        path = os.path.normpath(os.path.join(os.path.dirname(path), os.fsdecode(content)))
+        if os.path.isabs(path) or path.startswith("../"):
+            raise ProjectError(f"the link {record.main_file} leads out of the code of {record.label}: {path}")
+        content = content_of(record, path, objects, near, work)
+    return content
+
+
+def _is_link(record: Record, path: str, objects: ContentStore, near: str, work: str) -> bool:
+    for change in record.changes:
+        if change.path == path:
+            return change.mode == "120000"
+    for copy in working_copies(record, objects, near, work, []):
+        return any(file.path == path and file.mode == "120000" for file in copy.tree(record.version or "", {}).files)
+    return False

@@ -150,7 +150,7 @@ def sort_out(
     """
     home, root = os.path.realpath(os.path.expanduser("~")), os.path.realpath(root)
     top = os.path.realpath(copy.root if copy else record.working_directory).rstrip("/") + "/"
-    code = _code(observed.files, top, record, copy, elsewhere)
+    code = _code(observed, top, record, copy, elsewhere)
     # A Python that was found by PATH tells its environment by reading this file.
     environments = [file.path.rpartition("/")[0] for file in observed.files if file.path.endswith("/pyvenv.cfg")]
     packages = [*prefixes(observed.processes, home), *environments]
@@ -183,17 +183,30 @@ def _source(file: FileAccess) -> str:
 
 
 def _code(
-    files: Iterable[FileAccess], top: str, record: Record, copy: WorkingCopy | None, elsewhere: Elsewhere | None
+    observed: Observed, top: str, record: Record, copy: WorkingCopy | None, elsewhere: Elsewhere | None
 ) -> frozenset[str]:
-    """Return which of *files*, or their sources, are the code that the record has: under version control, or kept."""
-    paths = {source for file in files for source in (file.path, _source(file)) if source.startswith(top)}
-    likely = [path[len(top):] for path in paths if is_code(path)]
+    """Return which of the files, or their sources, are the code that the record has: under version control, or kept."""
+    paths = {source for file in observed.files for source in (file.path, _source(file)) if source.startswith(top)}
+    programs = {program.path for program in observed.processes}
+    if record.main_file:
+        programs.add(os.path.realpath(os.path.join(record.working_directory, record.main_file)))
+    scripts = {path for path in programs & paths if _is_script(elsewhere.inside(path) if elsewhere else path)}
+    likely = [path[len(top):] for path in paths if path in scripts or is_code(path)]
     if elsewhere is not None:
         return frozenset(top + path for path in likely if elsewhere.is_code(top + path))
     kept = {change.path for change in record.changes if change.digest is not None}
     unsure = [path for path in likely if path not in kept]
     known = copy.tracked(unsure) if copy and unsure else set()
     return frozenset(top + path for path in likely if path in kept or path in known)
+
+
+def _is_script(path: str) -> bool:
+    """Tell whether *path* is a program that another one reads, whatever its name."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def with_programs(record: Record, seen: Sequence[SeenProgram], key: bytes) -> Record:

@@ -181,3 +181,37 @@ def test_without_version_control_code_is_kept_that_only_the_run_has_found(tmp_pa
         assert record["input_data"] == []
     assert smt("checkout", "first", "back").status == 0
     assert (folder / "back" / ".hidden" / "net.py").read_text() == "n = 1\n"
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_main_file_that_is_a_link_is_shown_by_what_it_leads_to(changed, project, smt, git):
+    (project / "tools").mkdir()
+    (project / "tools" / "real.py").write_text("print('there')\n")
+    (project / "run.py").symlink_to("tools/real.py")
+    if not changed:
+        git("add", "--all")
+        git("commit", "-qm", "a link")
+    smt("run", "-l", "r", "--", "python", "run.py")
+    (project / "run.py").unlink()
+    (project / "tools" / "real.py").write_text("print('later')\n")
+    said = smt("view", "r", "--script")
+    assert (said.status, said.out) == (0, "print('there')\n"), said.err
+    assert smt("view", "r", "--code", "run.py").out == "tools/real.py"
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_script_without_suffix_counts_as_code_that_was_loaded(changed, project, smt, git):
+    (project / "simulate").write_text("#!/bin/sh\nsh helper default.param; ./inner\n")
+    (project / "inner").write_text("#!/bin/sh\n:\n")
+    (project / "helper").write_text("cat $1\n")  # nothing tells that this is a script
+    for name in ("simulate", "inner"):
+        (project / name).chmod(0o755)
+    git("add", "--all")
+    git("commit", "-qm", "scripts")
+    if changed:
+        (project / "simulate").write_text("#!/bin/sh\nsh helper default.param; ./inner # changed\n")
+    said = smt("run", "-l", "r", "--", "./simulate")
+    assert said.status == 0, said.err
+    record = json.loads(smt("view", "r", "--json").out)
+    assert record["code_files"] == ["inner", "simulate"]
+    assert {os.path.basename(key["path"]) for key in record["input_data"]} == {"helper", "default.param"}

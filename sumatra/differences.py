@@ -148,11 +148,27 @@ def _by_names(*runs: _Keys) -> Iterator[dict[str, DataKey]]:
     """Yield the keys of each of two runs by path.
 
     Where only one of them has a path, its run's own label in it is left out: each may write into a folder of its own.
+    So is the folder of the code, if they have not the same: a project that was moved, or a copy of it, has files of its
+    own, and ``./`` stands for it.
     """
+    places = [_place(record) for _, record in runs]
+    are_apart = len({*places}) > 1
     paths = [{key.path: key for key in keys} for keys, _ in runs]
     shared = paths[0].keys() & paths[1].keys()
-    for keys, (_, record) in zip(paths, runs, strict=True):
-        yield {path if path in shared else _without_label(path, record): key for path, key in keys.items()}
+    for keys, (_, record), place in zip(paths, runs, places, strict=True):
+        named = {}
+        for path, key in keys.items():
+            if path not in shared:
+                is_within = are_apart and path.startswith(f"{place}/")
+                path = _without_label(f".{path[len(place):]}" if is_within else path, record)
+            named[path] = key
+        yield named
+
+
+def _place(record: Record) -> str:
+    """Return the folder that the code of *record* lay in."""
+    root = record.repository.root if record.repository else None
+    return (root or record.working_directory).rstrip("/")
 
 
 def _without_label(path: str, record: Record) -> str:

@@ -44,6 +44,8 @@ def rebuild(
 
 def remedy_for_lost(repository: Repository) -> str:
     """Return what to do where a version of *repository* is nowhere to be had."""
+    if not os.path.isabs(repository.url):  # the address of a centralised system is that of its server
+        return f"see that {repository.url} can be reached, and try again"
     if repository.root and os.path.isdir(repository.root):
         return f"get that version into {repository.root}, from wherever it was pushed or copied to, and try again"
     return f"get the repository back, for example to {repository.root}, and try again"

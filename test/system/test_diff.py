@@ -128,3 +128,25 @@ def test_records_of_other_projects_are_compared_too(two_runs, project, smt, tmp_
 def test_the_next_step_is_to_ask_why(two_runs, smt):
     last = smt("diff", "slow", "fast").out.splitlines()[-1]
     assert last.split("(")[0].split() == ["next", "smt", "why", "slow", "fast"]
+
+
+def test_files_of_a_project_that_was_moved_are_those_that_they_were(project, smt, git, tmp_path, monkeypatch):
+    (project / ".gitignore").write_text("Data/\n.smt/\n*.txt\n")
+    (project / "copy.py").write_text("open('out.txt', 'w').write(open('in.txt').read())\n")
+    git("add", "--all")
+    git("commit", "-qm", "copies")
+    (project / "in.txt").write_text("one\n")
+    smt("run", "-l", "first", "--", "python", "copy.py")
+    now = tmp_path / "moved"
+    project.rename(now)
+    monkeypatch.chdir(now)
+    smt("run", "-l", "same", "--", "python", "copy.py")
+    said = smt("diff", "first", "same")
+    assert (said.status, "in.txt" in said.out) == (0, False), said.out
+    (now / "in.txt").write_text("two\n")
+    smt("run", "-l", "other", "--", "python", "copy.py")
+    said = smt("diff", "first", "other")
+    assert said.status == 1
+    assert "inputs       ./in.txt  sha256:" in said.out
+    assert "command      folder" in said.out
+    assert "missing" not in said.out

@@ -173,3 +173,14 @@ def test_a_repository_isn_t_checked_out_over_files_of_others(svn: Svn, smt: Call
     assert said.status == 6
     assert said.err == f"smt: {here} isn't an empty folder\nhint: choose another one, or empty it\n"
     assert os.listdir(here) == ["mine"]
+
+
+def test_of_a_version_that_only_its_server_has_the_hint_names_the_server(
+    svn: Svn, smt: Callable[..., Any], tmp_path: Path
+) -> None:
+    assert smt("init", "MyProject").status == 0
+    assert smt("run", "-l", "first", "python3", "main.py").status == 0
+    (tmp_path / "server").rename(tmp_path / "away")
+    shutil.rmtree(".svn")
+    said = smt("checkout", "first", str(tmp_path / "back"))
+    assert (said.status, f"hint: see that file://{tmp_path}/server/trunk can be reached" in said.err) == (3, True), said

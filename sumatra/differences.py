@@ -151,7 +151,7 @@ def _by_names(*runs: _Keys) -> Iterator[dict[str, DataKey]]:
     So is the folder of the code, if they have not the same: a project that was moved, or a copy of it, has files of its
     own, and ``./`` stands for it.
     """
-    places = [_place(record) for _, record in runs]
+    places = [record.code_root.rstrip("/") for _, record in runs]
     are_apart = len({*places}) > 1
     paths = [{key.path: key for key in keys} for keys, _ in runs]
     shared = paths[0].keys() & paths[1].keys()
@@ -163,12 +163,6 @@ def _by_names(*runs: _Keys) -> Iterator[dict[str, DataKey]]:
                 path = _without_label(f".{path[len(place):]}" if is_within else path, record)
             named[path] = key
         yield named
-
-
-def _place(record: Record) -> str:
-    """Return the folder that the code of *record* lay in."""
-    root = record.repository.root if record.repository else None
-    return (root or record.working_directory).rstrip("/")
 
 
 def _without_label(path: str, record: Record) -> str:

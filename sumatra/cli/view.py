@@ -49,7 +49,14 @@ def run(args: argparse.Namespace) -> None:
         _write(_script(project, record))
     elif args.code:
         path = os.path.relpath(args.code, record.code_root) if os.path.isabs(args.code) else os.path.normpath(args.code)
-        _write(_code_file(project, record, path))
+        try:
+            _write(_code_file(project, record, path))
+        except SumatraError as error:
+            if _is_label(project, args.code):
+                raise UsageError(
+                    f"{args.code} is a label, and --code takes a file", f"smt view {args.code} --code"
+                ) from error
+            raise
     elif args.code is not None:
         print("\n".join(_code(record)))
     elif args.diff:
@@ -76,6 +83,13 @@ def run(args: argparse.Namespace) -> None:
         from sumatra.formatting.view import record_view
 
         print("".join(record_view(record, view_for())), end="")
+
+
+def _is_label(project: Project, word: str) -> bool:
+    try:
+        return project.get_record(word).label == word
+    except SumatraError:
+        return False
 
 
 def _print_stream(project: Project, record: Record, name: str) -> None:

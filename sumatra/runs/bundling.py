@@ -11,7 +11,9 @@ from sumatra.records import Finding, Record
 from sumatra.runs.workshop import Workshop
 from sumatra.versioncontrol import WorkingCopy
 
-__all__ = ["with_bundle"]
+__all__ = ["kept", "with_bundle"]
+
+_INDEX = "bundles.json"  #: which versions were kept, in the project's folder .smt
 
 
 def with_bundle(record: Record, copy: WorkingCopy | None, workshop: Workshop) -> Record:
@@ -24,17 +26,32 @@ def with_bundle(record: Record, copy: WorkingCopy | None, workshop: Workshop) ->
     try:
         if copy.is_pushed(record.version):
             return record
-        return replace(record, locks={**record.locks, "bundle": _kept(record.version, copy, workshop)})
+        locks = {**record.locks, "bundle": _kept(record.version, copy, workshop)}
     except (VersionControlError, OSError) as error:
         finding = Finding("not-bundled", f"the version of the code could not be kept: {error}", "push it")
         return replace(record, receipt=(*record.receipt, finding))
+    told = tuple(
+        replace(each, message=f"{each.message}; a bundle of it was kept")
+        if each.code in ("unpushed", "no-remote") and not each.message.startswith("in ") else each  # a library's
+        for each in record.receipt
+    )
+    return replace(record, locks=locks, receipt=told)
+
+
+def kept(system: str, version: str, folder: str) -> str | None:
+    """Return the digest of a file that holds *version*, if one was kept for any run of the project in *folder*."""
+    return _read(os.path.join(folder, _INDEX)).get(_name(system, version))
+
+
+def _name(system: str, version: str) -> str:
+    return f"{system} {version}"
 
 
 def _kept(version: str, copy: WorkingCopy, workshop: Workshop) -> str:
     """Return the digest of a file that holds *version*, made if there is none yet."""
-    index = os.path.join(workshop.folder, "bundles.json")
+    index = os.path.join(workshop.folder, _INDEX)
     known = _read(index)
-    name = f"{copy.name} {version}"
+    name = _name(copy.name, version)
     if name in known and known[name] in workshop.objects:
         return known[name]
     files.make_private(os.path.join(workshop.folder, "work"))

@@ -81,6 +81,10 @@ def _made(record: Record, objects: ContentStore, scratch: str, complaints: list[
     repository = record.repository
     assert repository is not None  # noqa: S101  the caller has looked
     bundle = record.locks.get("bundle")
+    if bundle is None and record.version is not None:
+        from sumatra.runs.bundling import kept  # for a run after this one, maybe
+
+        bundle = kept(repository.type, record.version, os.path.dirname(objects.root.rstrip("/")))
     if bundle is not None and record.version is not None:
         try:
             yield versioncontrol.unbundle(

@@ -96,6 +96,8 @@ def test_files_are_shown_as_they_were(edited, smt, git):
     assert git("rev-parse", "HEAD").strip() in listing
     assert "loaded  as committed    main.py" in listing
     assert "        modified        two words.py" in listing
+    said = smt("view", "--code", "r")
+    assert (said.status, said.err.splitlines()[-1]) == (2, "hint: smt view r --code"), said.err
     said = smt("view", "r", "--code", "gone.py")
     assert (said.status, "had been deleted" in said.err) == (3, True)
     assert smt("view", "r", "--code", "nosuch.py").status == 3
@@ -142,6 +144,9 @@ def test_a_version_that_was_not_pushed_is_kept_and_comes_back_without_its_reposi
     smt("run", "-l", "pushed", "--", "true")
     (clone / "main.py").write_text("print('not pushed')\n")
     git("commit", "-qam", "not pushed")
+    smt("configure", "--no-bundle")
+    smt("run", "-l", "before", "--", "true")
+    smt("configure", "--bundle")
     (clone / "main.py").write_text("print('not committed')\n")
     smt("run", "-l", "first", "--", "true")
     smt("run", "-l", "second", "--", "true")
@@ -154,6 +159,12 @@ def test_a_version_that_was_not_pushed_is_kept_and_comes_back_without_its_reposi
     assert smt("checkout", "first", "back").status == 0
     assert (clone / "back" / "main.py").read_text() == "print('not committed')\n"
     assert smt("verify").status == 0
+    receipts = {label: [each["message"] for each in record["receipt"] if each["code"] == "unpushed"]
+                for label, record in records.items()}
+    assert [len(receipts[label]) for label in ("pushed", "before", "first")] == [0, 1, 1]
+    assert receipts["first"][0] == f"{receipts['before'][0]}; a bundle of it was kept"
+    assert smt("checkout", "before", "back2").status == 0  # the same version, kept for another run
+    assert (clone / "back2" / "main.py").read_text() == "print('not pushed')\n"
 
 
 @pytest.mark.provokes("not-bundled")

@@ -223,6 +223,9 @@ class _Search:
             first = self._judged_anew(first)
             if not results.judged:
                 return Answer("noisy")
+        results.leave_out_what_is_alike()
+        if question.judged and not results.judged:
+            return Answer("noisy" if results.noise else "nothing differs", label=first.label)
         if first.outcome == SECOND or (first.outcome == FIRST and not question.factors):
             return Answer("beyond", label=first.label)
         if first.outcome != FIRST:
@@ -234,7 +237,15 @@ class _Search:
             return Answer("noisy" if results.noise else "nothing differs", label=second.label)
         if second.outcome != SECOND and results.noise:
             second = self._run(question.factors, f"all as in {question.other.label}, by what varies less", again=True)
-        if second.outcome == NEITHER and question.judged and self._second_varies():
+        varies = second.outcome == NEITHER and question.judged and self._second_varies()
+        if second.outcome == NEITHER and not varies and results.restless:
+            what = f"all as in {question.other.label}, judged by content"
+            second = self._run(question.factors, what, again=True)
+            results.leave_out_what_is_alike()
+            self._trials.note()
+            if question.judged and not results.judged:
+                return Answer("nothing differs", label=second.label)
+        if varies:
             self._target = frozenset({SECOND, NEITHER})
         elif second.outcome != SECOND:
             return Answer("beyond" if second.outcome == FIRST else "second differs", label=second.label)
@@ -245,7 +256,8 @@ class _Search:
         what = f"{self._question.one.label} again, to see what varies by itself"
         self._told(what, None)
         self.number += self._trials.measure_noise(what)
-        if not self._results.judged or not (self._results.left_out or self._results.noise):
+        results = self._results
+        if not results.judged or not (results.left_out or results.noise or results.restless):
             return first
         return self._run((), f"{self._question.one.label} again, judged with that", again=True)
 

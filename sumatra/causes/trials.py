@@ -24,6 +24,7 @@ from sumatra.records import Record
 from sumatra.recordstore import RecordStore, open_store
 from sumatra.runs import Request
 from sumatra.runs.again import Way, run_again
+from sumatra.runs.judging import Judge
 from sumatra.runs.apart import remove
 from sumatra.runs.repeating import Plan
 from sumatra.runs.workshop import Workshop
@@ -83,6 +84,9 @@ class Trials:
             workshop, folder=self.folder, open_store=self.open_store, warn=lambda sentence: None,
             progress=lambda size: None,
         )
+        with Judge(workshop.objects, workshop.folder, workshop.root, workshop.data.root, ()) as judge:
+            for place, record in enumerate((self._one, other)):
+                self.results.take(place, record, judge)
         self._by_status = not judged
         self._known = self._remembered()
 

@@ -330,8 +330,16 @@ def _understand(request: Request, workshop: Workshop, folder: RunFolder, around:
     return understand(
         request.arguments, label=folder.label, folder=folder.file("parameters"), store=workshop.objects,
         look_for_parameters=request.look_for_parameters, take_values=request.take_values,
-        add_label=workshop.settings.add_label, key=workshop.key, not_inputs=frozenset(known),
+        add_label=_label_to_add(request, workshop), key=workshop.key, not_inputs=frozenset(known),
     )
+
+
+def _label_to_add(request: Request, workshop: Workshop) -> str:
+    """Return how the program is told its label; a run that is done again has the label of then among its words."""
+    chosen = workshop.settings.add_label
+    if request.again is not None and (chosen == "cmdline" or request.repeats is not None):
+        return "none"
+    return chosen
 
 
 def _input_files(request: Request, words: Understood) -> list[tuple[str, str]]:

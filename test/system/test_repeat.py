@@ -172,3 +172,18 @@ def test_a_project_that_was_moved_and_is_linked_to_where_it_was_is_repeated(firs
     first.symlink_to(now)
     said = smt("repeat", "first")
     assert (said.status, said.out.splitlines()[-1]) == (0, "The simulation results match."), said.out + said.err
+
+
+@pytest.mark.parametrize("way", ["cmdline", "parameters"])
+def test_a_program_that_is_given_its_label_gets_that_of_then_and_no_other(project, smt, way):
+    (project / "args.py").write_text(
+        "import os, sys\nos.makedirs('Data', exist_ok=True)\n"
+        "words = [open(word).read() if os.path.exists(word) else word for word in sys.argv[1:]]\n"
+        "open('Data/words', 'w').write(repr(words))\n"
+    )
+    smt("configure", f"--addlabel={way}")
+    assert smt("run", "-l", "first", "--", "python", "args.py", "default.param").status == 0
+    said = smt("repeat", "first", "-l", "second")
+    assert (said.status, said.out) == (0, "The simulation results match.\n")
+    first, second = view(smt, "first"), view(smt, "second")
+    assert len(first["command"]) == len(second["command"])

@@ -51,6 +51,7 @@ class Differences:
     same: Mapping[str, int] = field(default_factory=dict)  #: how many things of each kind are the same in both
     unknown: tuple[str, ...] = ()  #: what can't be compared, a sentence each
     alike: tuple[Difference, ...] = ()  #: results that aren't the same byte for byte, and count as the same
+    is_partial: bool = False  #: whether there was something that differs and was to be left out
 
     def of(self, kind: str) -> list[Difference]:
         """Return the differences of *kind*."""
@@ -68,10 +69,12 @@ def between(one: Record, other: Record, ignore: Sequence[str] = ()) -> Differenc
     found: list[Difference] = []
     same: dict[str, int] = {}
     unknown: list[str] = []
+    is_partial = False
     for kind, compare in _COMPARE.items():
         number = 0
         for difference in compare(one, other, unknown):
             if any(pattern.search(difference.name) for pattern in patterns):
+                is_partial = is_partial or (kind != "results" and difference.one != difference.other)
                 continue
             if difference.one == difference.other:
                 number += 1
@@ -80,7 +83,7 @@ def between(one: Record, other: Record, ignore: Sequence[str] = ()) -> Differenc
         same[kind] = number
     order = {True: 0, None: 1, False: 2}
     found.sort(key=lambda each: (KINDS.index(each.kind), order[each.matters]))
-    return Differences(tuple(found), same, tuple(unknown))
+    return Differences(tuple(found), same, tuple(unknown), is_partial=is_partial)
 
 
 def varying(
@@ -89,14 +92,21 @@ def varying(
 ) -> dict[tuple[str, str], list[str | None]]:
     """Return what isn't the same in all *records*: by kind and name, the value in each of them.
 
-    *refine* may take away differences that don't count.
+    *refine* may take away differences that don't count; where others count, the value says that this one doesn't.
     """
     first = records[0]
     table: dict[tuple[str, str], list[str | None]] = {}
+    alike: dict[tuple[str, str, int], str] = {}
     for place, record in enumerate(records[1:], 1):
-        for difference in refine(first, record, between(first, record, ignore)).found:
+        found = refine(first, record, between(first, record, ignore))
+        for difference in found.found:
             values = table.setdefault((difference.kind, difference.name), [difference.one] * len(records))
             values[place] = difference.other
+        for difference in found.alike:
+            alike[difference.kind, difference.name, place] = f"{difference.verdict}: {difference.other}"
+    for (kind, name, place), value in alike.items():
+        if (kind, name) in table:
+            table[kind, name][place] = value
     return dict(sorted(table.items(), key=lambda item: KINDS.index(item[0][0])))
 
 

@@ -54,6 +54,7 @@ class Results:
     ) -> None:
         self.judged = set(judged)
         self.left_out: set[str] = set()  #: those by which nothing can be judged
+        self.alike: set[str] = set()  #: those that are the same in both runs when they are looked into
         self.noise: dict[str, float] = {}  #: how far (relatively) numbers in one may lie apart by chance
         self.restless: set[str] = set()  #: those that are never twice the same byte for byte, and count as the same
         self._top = top_of(one)
@@ -153,7 +154,10 @@ class Results:
         for name in sorted(self.judged):
             second = self._reference(_THEN[1], name)
             if os.path.isfile(second) and self._looks_like(name, 0, second):
-                self.leave_out([name])
+                if name in self.noise:
+                    self.leave_out([name])
+                self.alike.add(name)
+                self.judged.discard(name)
 
     def _looks_like(self, name: str, place: int, path: str) -> bool:
         reference = self._reference(_THEN[place], name)

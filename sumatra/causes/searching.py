@@ -49,7 +49,8 @@ class Answer(NamedTuple):
     """What came of it."""
 
     #: ``found``, ``nothing differs``, ``noisy``, ``beyond`` (what can't be swapped makes the difference), ``first
-    #: differs`` or ``second differs`` (it doesn't come out as it did), ``given up`` (the budget is used up)
+    #: differs`` or ``second differs`` (it doesn't come out as it did), ``first is bad`` (so says the user's own test),
+    #: ``given up`` (the budget is used up)
     outcome: str
     causes: tuple[Factor, ...] = ()
     number: int = 0  #: of trials
@@ -110,6 +111,8 @@ def ask(
         found = factors_between(one, other, trees.of, kept, everywhere=has_view)
         # What repositories hold is read now: a clone that had to be made is gone once the trees are closed.
         factors = tuple(_held(factor) for factor in found.factors if factor.name not in ignore)
+    for name in sorted(set(ignore) - {factor.name for factor in found.factors}):
+        workshop.warn(f"nothing that could be swapped is called {name!r}, so nothing is left out for it")
     judged, unknown = _judged(one, other, test)
     trials = Trials(plans[0], other, factors, workshop, test=test, judged=judged, tolerances=tolerances)
     fixed = (*found.fixed, *(f"the result {name} wasn't hashed, so nothing is judged by it" for name in unknown))
@@ -226,6 +229,8 @@ class _Search:
         results.leave_out_what_is_alike()
         if question.judged and not results.judged:
             return Answer("noisy" if results.noise else "nothing differs", label=first.label)
+        if first.outcome == SECOND and question.test:
+            return Answer("first is bad", label=first.label)
         if first.outcome == SECOND or (first.outcome == FIRST and not question.factors):
             return Answer("beyond", label=first.label)
         if first.outcome != FIRST:

@@ -24,8 +24,8 @@ from sumatra.records import Record
 from sumatra.recordstore import RecordStore, open_store
 from sumatra.runs import Request
 from sumatra.runs.again import Way, run_again
-from sumatra.runs.judging import Judge
 from sumatra.runs.apart import remove
+from sumatra.runs.judging import Judge
 from sumatra.runs.repeating import Plan
 from sumatra.runs.workshop import Workshop
 
@@ -261,8 +261,8 @@ class Trials:
         shutil.rmtree(self.folder, ignore_errors=True)
         make_private(self.folder)
         self._known = {}
-        self.results.judged |= self.results.left_out
-        self.results.left_out, self.results.noise = set(), {}
+        self.results.judged |= self.results.left_out | self.results.alike
+        self.results.left_out, self.results.alike, self.results.restless, self.results.noise = set(), set(), set(), {}
 
 
 def _key(chosen: Collection[Factor]) -> str:

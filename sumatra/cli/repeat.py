@@ -24,7 +24,7 @@ from typing import Any
 from sumatra.cli.terminal import parse_anywhere, project_here, say
 from sumatra.comparison import SAME
 from sumatra.comparison.tolerance import check
-from sumatra.errors import UsageError
+from sumatra.errors import NoSuchRecord, UsageError
 from sumatra.formatting.escape import visible
 from sumatra.runs.repeating import Plan, Repeated
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if args.tag:
         tagged = [record.label for record in project.find_records(tags=args.tag)]
         if not tagged:
-            raise UsageError(f"no record has the tag {args.tag!r}", "see them: smt list -l")
+            raise NoSuchRecord(f"no record has the tag {args.tag!r}", "see them: smt list -l")
         labels += tagged
     if args.last or not labels:
         labels.append(project.get_record("last").label)
@@ -164,9 +164,13 @@ def _print(plan: Plan, results: list[Repeated], *, several: bool) -> None:
 def _print_noise(plan: Plan, results: list[Repeated]) -> None:
     """Tell how many of several repetitions were the same, and by how much the results vary where they weren't."""
     label, total = visible(plan.record.label), len(results)
-    same = sum(result.match and result.farthest is None for result in results)
-    near = sum(result.match for result in results) - same
-    print(f"{label}: {same} of {total} identical" + (f", {near} within tolerance" if near else ""))
+    near = sum(result.match and result.farthest is not None for result in results)
+    same = sum(
+        result.match and all(each.verdict == "identical" for each in result.outputs.values()) for result in results
+    )
+    alike = sum(result.match for result in results) - near - same
+    told = [(same, f"of {total} identical"), (alike, "same content"), (near, "within tolerance")]
+    print(f"{label}: " + ", ".join(f"{number} {what}" for number, what in told if number or what.endswith("identical")))
     for path in dict.fromkeys(path for result in results for path in result.outputs):
         sizes = [result.outputs[path].largest or 0.0 for result in results if path in result.outputs]
         if max(sizes, default=0.0) > 0:

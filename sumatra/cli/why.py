@@ -107,8 +107,9 @@ def _announce(question: "Question") -> None:
         say(f"{question.one.label}: {note}")
     number, seconds = question.expected
     fixed = f", {len(question.fixed)} can't" if question.fixed else ""
+    differences = f"{len(question.factors)} difference{'s' * (len(question.factors) != 1)}"
     say(
-        f"{len(question.factors)} differences can be swapped{fixed}; about {number} trials of "
+        f"{differences} can be swapped{fixed}; about {number} trials of "
         f"{_time(question.one.duration or 0.0)}, {_time(seconds)} in all"
     )
 
@@ -180,7 +181,7 @@ def _time(seconds: float) -> str:
 def _verdict(question: "Question", found: "Answer") -> list[str]:
     one, other = visible(question.one.label), visible(question.other.label)
     color = view_for().color
-    effort = f"{found.number} trials, {_time(found.seconds)}"
+    effort = f"{found.number} trial{'s' * (found.number != 1)}, {_time(found.seconds)}"
     lines = []
     if found.outcome == "found":
         many = len(found.causes) > 1
@@ -221,6 +222,7 @@ _SENTENCES = {
     "beyond": "What could be swapped doesn't make the difference between {one} and {other}.",
     "first differs": "{one} doesn't come out as it did any more, so nothing can be told.",
     "second differs": "With all that could be swapped, {other} doesn't come out as it did.",
+    "first is bad": "The test finds {one} bad, too, when it is run again, so nothing can be told.",
     "given up": "The cause isn't found yet; the same command goes on.",
 }
 

@@ -48,7 +48,7 @@ def text(
         yield paint(title, "bold", view.color) + "\n"
         yield from lines(serious, view, whole, numbered=True)
     elif results:
-        yield paint("could explain it", "bold", view.color) + "\n  nothing that is known differs\n"
+        yield paint("could explain it", "bold", view.color) + f"\n  {_nothing(differences, kinds)}\n"
     harmless = [each for each in causes if each.matters is False]
     if harmless:
         yield paint("hardly matters", "bold", view.color) + "\n"
@@ -60,6 +60,13 @@ def text(
         yield f"{paint('not known', 'bold', view.color)}   {visible(sentence)}\n"
     if next_step and results and serious:
         yield f"{paint('next', 'bold', view.color)}        {next_step}\n"
+
+
+def _nothing(differences: Differences, kinds: Sequence[str]) -> str:
+    """Return that there is no cause among *kinds*, and not more than that."""
+    if set(CAUSES) <= {*kinds} and not differences.is_partial:
+        return "nothing that is known differs"
+    return "nothing that was asked for; the rest: smt diff without options that leave something out"
 
 
 def _heading(one: Record, other: Record, view: View) -> Iterator[str]:

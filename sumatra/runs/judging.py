@@ -125,7 +125,9 @@ class Judge:
             (_, outcome), = verified([item])
             if outcome == "ok":
                 return os.path.realpath(place)
-            if outcome in ("changed", "unreadable"):
+            if record.repeats is not None and not _is_ours(place, self._folder):
+                reason = f"the file of {record.label}, which is a repetition, wasn't kept"  # this is the first run's
+            elif outcome in ("changed", "unreadable"):
                 told = "has been changed since" if outcome == "changed" else "can't be read"
                 reason = f"the file of {record.label} {told}"
         return NotToBeHad(reason)
@@ -219,6 +221,10 @@ class Judge:
             much = "within what" if again.is_same else "more than what"
             return replace(difference, note=f"{difference.note}; {much} {times} showed ({largest:.2g})")
         return difference
+
+
+def _is_ours(place: str, folder: str) -> bool:
+    return place.startswith(folder + os.sep)
 
 
 class _Sibling(NamedTuple):

@@ -56,11 +56,14 @@ def inputs_now(
     notes: dict[str, str] = {}
     unsure: set[str] = set()
     silent: dict[str, list[str]] = {}
+    changed_by_itself: list[str] = []
     open_questions: list[tuple[DataKey, str, os.stat_result]] = []
     for key, place in zip(record.input_data, places, strict=True):
         found = looked[place]
         if found.trouble:
             silent.setdefault(found.trouble, []).append(place)
+        elif key.digest is None and found.status is not None and "changed by the run" in key.flags:
+            changed_by_itself.append(place)
         elif found.status is None:
             then.append(_with_digest(key))
         elif key.size is not None and found.status.st_size != key.size:
@@ -90,6 +93,9 @@ def inputs_now(
         f"{len(some)} input files, {some[0]} the first: {trouble}" if len(some) > 1 else f"{some[0]}: {trouble}"
         for trouble, some in silent.items()
     ]
+    if changed_by_itself:
+        what = "the run itself changed it, and what it held before isn't known"
+        unknown += [f"{place}: {what}" for place in changed_by_itself]
     return InputsNow(tuple(then), tuple(now), told, frozenset(unsure), tuple(unknown))
 
 

@@ -268,8 +268,8 @@ def repeat(
 ) -> Repeated:
     """Do what was *chosen*, and compare the results; they are kept in a folder of ours if they differ, or on *keep*.
 
-    Results within *tolerance*, which is added to that of the settings, are kept in the content store: they tell how
-    much the results of such runs vary.
+    Results that only count as the same, by their content or within *tolerance*, which is added to that of the settings,
+    are kept in the content store: they tell how much the results of such runs vary.
     """
     record = chosen.record
     stdin = next((key.path for key in record.input_data if key.seen == "stdin"), None)
@@ -321,11 +321,11 @@ def verdicts(first: Record, second: Record, judge: Judge) -> Iterator[tuple[str,
 
 
 def _keep_near(found: Repeated, judge: Judge, workshop: Workshop) -> None:
-    """Move the outputs that are nearly those of the first run into the content store, if they aren't too large."""
+    """Move the outputs that count as those of the first run, but aren't, into the content store, unless too large."""
     keys = _by_path(found.done.record)
     for path, comparison in found.outputs.items():
         key = keys.get(path)
-        if comparison.verdict == "within tolerance" and key is not None and key.digest is not None:
+        if comparison.verdict in ("same content", "within tolerance") and key is not None and key.digest is not None:
             with suppress(OSError, NotToBeHad):
                 place = judge.place(found.done.record, key)
                 if place.startswith(os.path.realpath(found.folder) + os.sep) and os.path.getsize(place) <= _MOST_KEPT:

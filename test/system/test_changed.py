@@ -586,3 +586,20 @@ def test_a_disk_and_a_memory_without_room_for_what_was_needed_are_told(project, 
     assert any("room on the disk of" in line and "TB were written -> " in line and "are free" in line for line in lines)
     assert any("memory" in line and "were used -> " in line and "are available" in line for line in lines)
     assert len(lines) == 2
+
+
+def test_a_file_that_the_run_itself_wrote_over_unhashed_is_not_known_and_not_changed(project, smt):
+    """As HDF5 does, which opens a file for reading and writing before it is written anew."""
+    (project / "store.py").write_text(
+        "import os, time\nos.makedirs('Data', exist_ok=True)\n"
+        "os.close(os.open('Data/store', os.O_RDWR | os.O_CREAT))\nopen('Data/store', 'w').write(str(time.time_ns()))\n"
+    )
+    for label in ("one", "two"):
+        assert smt("run", "-l", label, "--", "python", "store.py").status == 0
+    time.sleep(0.02)
+    (project / "Data" / "store").write_text("later")
+    (read,) = json.loads(smt("view", "--json", "two").out)["input_data"]
+    assert (read["digest"], "changed by the run" in read["flags"]) == (None, True)
+    said = smt("changed", "two")
+    assert said.status == 0
+    assert "the run itself changed it, and what it held before isn't known" in said.out

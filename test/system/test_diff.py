@@ -150,3 +150,22 @@ def test_files_of_a_project_that_was_moved_are_those_that_they_were(project, smt
     assert "inputs       ./in.txt  sha256:" in said.out
     assert "command      folder" in said.out
     assert "missing" not in said.out
+
+
+def test_nothing_is_said_of_what_was_not_asked_for(two_runs, smt):
+    labels = ("slow", "fast")
+    assert "nothing that is known differs" not in smt("diff", *labels, "--data").out
+    assert "nothing that is known differs" not in smt("diff", *labels, "-i", ".").out
+
+
+def test_in_a_table_each_digest_is_that_of_its_own_run(project, smt):
+    (project / "write.py").write_text(
+        "import os, sys\nos.makedirs(f'Data/{sys.argv[1]}')\n"
+        "open(f'Data/{sys.argv[1]}/it.json', 'w').write(sys.argv[2])\n"
+    )
+    for label, text in (("one", '{"a": 1, "b": 2}'), ("two", '{"b": 2, "a": 1}'), ("three", '{"a": 3}')):
+        assert smt("run", "-l", label, "--", "python", "write.py", label, text).status == 0
+    told = json.loads(smt("diff", "one", "two", "three", "--json").out)
+    values = next(row["values"] for row in told["varying"] if row["kind"] == "results")
+    digests = [json.loads(smt("view", "--json", label).out)["output_data"][0]["digest"] for label in told["labels"]]
+    assert values == [digests[0], f"same content: {digests[1]}", digests[2]]

@@ -120,7 +120,7 @@ def test_what_can_t_be_repeated_is_said_before_anything_is_started(project, smt)
     assert said.status == 3
     assert "secrets among the words of its command were masked" in said.err
     assert smt("repeat", "nosuch").status == 4
-    assert smt("repeat", "--tag", "nosuch").status == 2
+    assert smt("repeat", "--tag", "nosuch").status == 4
     assert len(json.loads(smt("list", "--json").out)) == 1
 
 
@@ -187,3 +187,19 @@ def test_a_program_that_is_given_its_label_gets_that_of_then_and_no_other(projec
     assert (said.status, said.out) == (0, "The simulation results match.\n")
     first, second = view(smt, "first"), view(smt, "second")
     assert len(first["command"]) == len(second["command"])
+
+
+def test_a_tag_that_no_record_has_ends_as_a_label_does_that_none_has(project, smt):
+    assert smt("repeat", "--tag", "none").status == 4
+
+
+def test_what_is_the_same_only_in_content_is_not_called_identical_and_can_be_repeated_again(project, smt):
+    (project / "draw.py").write_text(
+        "import os, time\nos.makedirs('Data', exist_ok=True)\n"
+        "open('Data/figure.svg', 'w').write('<svg xmlns=\"http://www.w3.org/2000/svg\"><metadata>'"
+        " f'<dc:date>2026-01-01T00:00:00.{time.time_ns()}</dc:date></metadata><g/></svg>')\n"
+    )
+    smt("run", "-l", "first", "--", "python", "draw.py")
+    assert smt("repeat", "first", "--times", "2").out.splitlines()[-1] == "first: 0 of 2 identical, 2 same content"
+    again = smt("repeat", "last")
+    assert (again.status, again.out) == (0, "The simulation results match.\n")

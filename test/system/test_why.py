@@ -467,6 +467,34 @@ def test_pictures_that_hold_the_time_do_not_hide_the_cause_when_they_were_overwr
     assert json.loads(same.out)["outcome"] == "nothing differs"
 
 
+def test_a_test_that_finds_the_first_run_bad_is_told_and_no_other_reason(simulation, smt):
+    Path("values.txt").write_text("1 2 4\n")
+    bad(smt)
+    said = smt("why", "good", "bad", "--test", "false")
+    assert said.status == 1
+    assert said.out.startswith("The test finds good bad, too, when it is run again")
+
+
+def test_a_name_that_is_to_be_left_out_and_is_none_is_told(simulation, smt):
+    Path("values.txt").write_text("1 2 4\n")
+    bad(smt)
+    said = smt("why", "good", "bad", "--dry-run", "-i", "values")
+    assert "nothing that could be swapped is called 'values'" in said.err
+    said = smt("why", "good", "bad", "--dry-run", "-i", "values.txt")
+    assert (said.err, "values.txt" in said.out) == ("", False)
+
+
+def test_a_picture_that_is_the_same_but_for_the_time_is_not_said_to_vary(simulation, smt):
+    Path("draw.py").write_text(
+        DRAWING.replace('width="{value}"', "").replace("NUMBER", "pathlib.Path('Data/number').write_text(str(value))")
+    )
+    for label in ("one", "two"):
+        assert smt("run", "-l", label, "--", sys.executable, "draw.py").status == 0
+        Path("values.txt").write_text("4 2 4\n")
+    said = smt("why", "one", "two")
+    assert (said.status, "Varies by itself" in said.out) == (0, False)
+
+
 def test_a_run_that_comes_out_otherwise_for_good_is_not_explained_by_what_varies(simulation, smt, tmp_path):
     """The picture varies by itself, the number is another than then, and the reason isn't on record."""
     Path("draw.py").write_text(DRAWING.replace(

@@ -234,7 +234,10 @@ def _code(one: Record, other: Record, unknown: list[str]) -> Iterator[Difference
         note = "" if matters is None else "loaded by the run" if matters else "not loaded by the run"
         if not matters and path.rpartition("/")[2] in outputs:
             continue  # an earlier result that lies about
-        yield Difference("code", path, _change(first), _change(second), matters, note)
+        told = _change(first), _change(second)
+        if first is not None and second is not None and first.digest is not None and first.digest == second.digest:
+            told = told[0], told[0]  # it is only another thing to one of the version-control systems
+        yield Difference("code", path, *told, matters, note)
     for checkout, first, second in _pairs(
         {each.root: each for each in one.checkouts}, {each.root: each for each in other.checkouts}
     ):

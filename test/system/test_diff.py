@@ -169,3 +169,16 @@ def test_in_a_table_each_digest_is_that_of_its_own_run(project, smt):
     values = next(row["values"] for row in told["varying"] if row["kind"] == "results")
     digests = [json.loads(smt("view", "--json", label).out)["output_data"][0]["digest"] for label in told["labels"]]
     assert values == [digests[0], f"same content: {digests[1]}", digests[2]]
+
+
+def test_the_same_file_is_no_cause_where_one_run_had_no_version_control(project, smt, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    for folder, text in ((other, "1"), (project, "2")):
+        (folder / "write.py").write_text("import sys, pathlib\npathlib.Path('out').write_text(sys.argv[1])\n")
+        monkeypatch.chdir(folder)
+        if folder == other:
+            assert smt("init", "Other").status == 0
+        assert smt("run", "-l", "it", "--", "python", "write.py", text).status == 0
+    found = json.loads(smt("diff", "it", f"{other}:it", "--json").out)
+    assert not [each for each in found["differences"] if each["kind"] == "code" and each["name"] == "write.py"]

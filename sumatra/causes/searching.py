@@ -117,18 +117,21 @@ def ask(
     trials = Trials(plans[0], other, factors, workshop, test=test, judged=judged, tolerances=tolerances)
     fixed = (*found.fixed, *(f"the result {name} wasn't hashed, so nothing is judged by it" for name in unknown))
     is_judged = bool(test or judged or _ending(one) != _ending(other))
-    notes = _notes(plans[0], factors)
+    notes = _notes(plans[0], other, factors)
     return Question(one, other, tuple(judged), tuple(test), is_judged, factors, fixed, notes, trials)
 
 
-def _notes(first: Plan, factors: Sequence[Factor]) -> tuple[str, ...]:
-    """Return what isn't as it was in either run; inputs that trials swap are given to them as they were."""
+def _notes(first: Plan, other: Record, factors: Sequence[Factor]) -> tuple[str, ...]:
+    """Return what isn't as it was in the first run; inputs that trials swap are given to them as they were."""
+    second = {os.path.realpath(place_of(key, other)): key.digest for key in other.input_data}
     swapped = {factor.name for factor in factors}
     top = top_of(first.record)
-    inputs = [
-        f"the input {item.path}, the same in both runs, is {outcome} now" for item, outcome in first.inputs
-        if not swapped & {item.place, os.path.relpath(os.path.realpath(item.place), top)}
-    ]
+    inputs = []
+    for item, outcome in first.inputs:
+        if swapped & {item.place, os.path.relpath(os.path.realpath(item.place), top)}:
+            continue
+        is_same = item.digest is not None and second.get(os.path.realpath(item.place)) == item.digest
+        inputs.append(f"the input {item.path}{', the same in both runs,' if is_same else ''} is {outcome} now")
     return (*(note for note in first.notes if not note.startswith("the input ")), *inputs)
 
 

@@ -166,6 +166,12 @@ def _refuse(record: Record) -> None:
             f"{record.label} can't be repeated: {record.code_root}, in which it was run, isn't there",
             f"put it back, or link to where it is now: ln -s FOLDER {shlex.quote(record.code_root)}",
         )
+    if record.repository is None and any(change.path.startswith(f"..{os.sep}") for change in record.changes):
+        raise ProjectError(
+            f"{record.label} can't be repeated: its code lay outside of the folder in which it was run, and not under"
+            " version control",
+            "put it under version control, or run it from the folder that holds all of its code",
+        )
     if record.repository is None and not any(change.kind == "code" for change in record.changes):
         raise ProjectError(f"{record.label} can't be repeated: its record has no version of the code and no files")
 

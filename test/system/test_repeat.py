@@ -203,3 +203,16 @@ def test_what_is_the_same_only_in_content_is_not_called_identical_and_can_be_rep
     assert smt("repeat", "first", "--times", "2").out.splitlines()[-1] == "first: 0 of 2 identical, 2 same content"
     again = smt("repeat", "last")
     assert (again.status, again.out) == (0, "The simulation results match.\n")
+
+
+def test_code_beside_a_folder_without_version_control_is_said_to_be_out_of_reach(tmp_path, smt, monkeypatch):
+    (tmp_path / "p" / "sub").mkdir(parents=True)
+    (tmp_path / "p" / "main.py").write_text("open('out', 'w').write('1')\n")
+    monkeypatch.chdir(tmp_path / "p")
+    smt("init", "Bare")
+    monkeypatch.chdir(tmp_path / "p" / "sub")
+    for label in ("one", "two"):
+        assert smt("run", "-l", label, "--", "python", "../main.py").status == 0
+    for words in (("repeat", "one"), ("why", "one", "two")):
+        said = smt(*words)
+        assert (said.status, "its code lay outside of the folder in which it was run" in said.err) == (3, True), said

@@ -507,3 +507,15 @@ def test_a_run_that_comes_out_otherwise_for_good_is_not_explained_by_what_varies
             (tmp_path / "x").write_text("")
     said = smt("why", "one", "two", "--json")
     assert json.loads(said.out)["outcome"] == "first differs"
+
+
+def test_an_input_that_cannot_be_swapped_is_not_said_to_be_the_same_in_both_runs(simulation, smt, tmp_path):
+    """It is outside of the code, was overwritten, and wasn't kept."""
+    (tmp_path / "far.txt").write_text("1 " * 600_000)
+    Path("sim.py").write_text(Path("sim.py").read_text().replace("values.txt", str(tmp_path / "far.txt")))
+    for label in ("one", "two", "three"):
+        assert smt("run", "-l", label, "--", sys.executable, "sim.py", "settings.json").status == 0
+        if label == "one":
+            (tmp_path / "far.txt").write_text("2 3\n")
+    said = smt("why", "one", "two")
+    assert "far.txt" in said.err and "the same in both runs" not in said.err

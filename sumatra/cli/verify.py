@@ -80,9 +80,24 @@ def run(args: argparse.Namespace) -> int:
 
 def _checked(record: Record, project: Project, number: int, all_of_them: int) -> Iterator[tuple[Item, str]]:
     tell = _progress(f"smt: record {number} of {all_of_them}") if os.isatty(2) else None
-    yield from verified(items_of(record, project.objects), tell or (lambda count: None))
+    for item, outcome in verified(items_of(record, project.objects), tell or (lambda count: None)):
+        is_another = record.repeats is not None and item.role == "output" and outcome in ("changed", "missing")
+        yield item, _kept(record, item, project) if is_another else outcome
     if tell is not None:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _kept(record: Record, item: Item, project: Project) -> str:
+    """Return what has become of a result of the repetition *record*: what lies in its place is another run's."""
+    from sumatra.runs.judging import NotToBeHad
+
+    key = next(key for key in record.output_data if key.path == item.path)
+    with project.judge() as judge:
+        try:
+            judge.place(record, key)
+        except NotToBeHad:
+            return "missing"
+    return "ok"
 
 
 def _progress(beginning: str) -> Callable[[int], None]:

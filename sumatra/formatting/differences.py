@@ -88,7 +88,8 @@ def _results(differences: Differences, view: View, whole: bool, *, is_known: boo
             for each in alike:
                 counts[each.verdict] += 1
             told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-            matching = f"{number + len(alike)} output files match" if number + len(alike) > 1 else "1 output file matches"
+            total = number + len(alike)
+            matching = f"{total} output files match" if total > 1 else "1 output file matches"
             yield f"{heading}     the same: {matching} ({told})\n"
             yield from _verdicts(alike, view, whole)
             return

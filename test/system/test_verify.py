@@ -80,3 +80,17 @@ def test_an_interrupted_check_can_be_resumed(two, project, smt):
     said = smt("verify", "--resume")
     assert said.status == 1
     assert not (project / ".smt" / "verified.json").exists()
+
+
+def test_results_of_a_repetition_are_looked_for_where_it_left_them(project, smt):
+    """Those that differ were kept, those that are the same were not."""
+    smt("run", "-l", "first", "--", "sh", "-c", "mkdir -p Data; date +%N > Data/out")
+    smt("repeat", "first", "-l", "kept")
+    assert smt("verify", "kept").status == 0
+    smt("run", "-l", "steady", "--", "sh", "-c", "mkdir -p Data; echo same > Data/same")
+    smt("repeat", "steady", "-l", "forgotten")
+    assert smt("verify", "forgotten").status == 0
+    (project / "Data" / "same").write_text("something else\n")
+    said = smt("verify", "forgotten")
+    assert said.status == 1
+    assert [line.split()[1:] for line in said.out.splitlines()] == [["output", "missing", "same"]]

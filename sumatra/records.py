@@ -312,6 +312,7 @@ class Record:
     diff: str = ""
     changes: tuple[Change, ...] = ()
     code_files: tuple[str, ...] = ()  #: of its own code, those that it loaded; relative to the repository's root
+    code_folder: str = ""  #: what `changes` are told from where there is no version control
     on_changed: str = ""
     parameters: Parameters = Parameters()
     launch_mode: Choice = Choice("serial")
@@ -354,8 +355,9 @@ class Record:
 
     @property
     def code_root(self) -> str:
-        """The folder that its code is told from: the top of its working copy, or else where it ran."""
-        return self.repository.root if self.repository and self.repository.root else self.working_directory
+        """The folder that its code is told from: the top of its working copy, or else of its project."""
+        top = self.repository.root if self.repository else self.code_folder
+        return top or self.working_directory
 
     @property
     def data_root(self) -> str:

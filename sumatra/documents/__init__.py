@@ -94,6 +94,7 @@ def to_document(record: Record) -> dict[str, Any]:
         "diff": record.diff,
         "changes": [_fields(change) for change in record.changes],
         "code_files": list(record.code_files),
+        "code_folder": record.code_folder,
         "on_changed": record.on_changed,
         "parameters": _parameters_document(record.parameters),
         "launch_mode": _choice_document(

@@ -202,7 +202,7 @@ def _elsewhere(request: Request, workshop: Workshop, label: str, around: _Around
     if request.again is not None:
         first = request.again
         found = replace(
-            found, repository=first.repository, diff=first.diff, changes=first.changes,
+            found, repository=first.repository, folder=first.code_folder, diff=first.diff, changes=first.changes,
             user=elsewhere.copy.user() if elsewhere.copy else "",
         )
     return elsewhere, around._replace(
@@ -249,7 +249,7 @@ def _look_around(request: Request, workshop: Workshop, now: datetime) -> _Around
     found = code.look(
         here, policy=chosen.on_changed, store=workshop.objects, main_file=main_file,
         limits=code.Limits(parse_size(chosen.largest_untracked), parse_size(chosen.largest_untracked_total)),
-        passed_over=(workshop.folder, *_data_folders(workshop)),
+        passed_over=(workshop.folder, *_data_folders(workshop)), project=workshop.root,
     )
     return _Around(now, here, environment, executable, main_file, found)
 
@@ -268,7 +268,8 @@ def _first_state(
         executable=around.executable, main_file=around.main_file,
         script_arguments=capture.mask(words.script_arguments, key)[0], working_directory=around.folder,
         repository=found.repository, version=found.version, diff=capture.mask(found.diff, key)[0],
-        changes=found.changes, on_changed=workshop.settings.on_changed, parameters=words.meaning.parameters,
+        changes=found.changes, code_folder=found.folder, on_changed=workshop.settings.on_changed,
+        parameters=words.meaning.parameters,
         launch_mode=request.launch_mode, datastore=data.choice, input_datastore=workshop.inputs.choice,
         user=found.user or capture.user(around.environment), repeats=request.repeats,
         parent=around.environment.get("SMT_LABEL"),

@@ -152,7 +152,7 @@ def _other_code(record: Record, way: Way, workshop: Workshop, scratch: str) -> I
         at = Repository(checkout.type, checkout.url, checkout.upstream, checkout.root, checkout.branch)
         theirs = replace(
             record, repository=at if checkout.type else None, version=checkout.version, changes=checkout.changes,
-            working_directory=checkout.root, parameters=Parameters(), locks={},
+            working_directory=checkout.root, code_folder="", parameters=Parameters(), locks={},
         )
         work = os.path.join(workshop.folder, "work")
         folder = os.path.join(scratch, f"tree-{number}")

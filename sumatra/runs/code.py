@@ -43,6 +43,7 @@ class Code:
     """The code as it was when the program started."""
 
     repository: Repository | None = None
+    folder: str = ""  #: what changes are told from where there is no version control
     version: str | None = None
     diff: str = ""
     changes: tuple[Change, ...] = ()
@@ -59,12 +60,13 @@ def looks_secret(path: str) -> bool:
 
 def look(
     folder: str, *, policy: str, store: ContentStore, limits: Limits, passed_over: tuple[str, ...],
-    main_file: str | None,
+    main_file: str | None, project: str = "",
 ) -> Code:
     """Return what code lies around *folder*; what was changed goes into *store*.
 
-    *passed_over* are folders (absolute) whose untracked files are data and not code.  Raises `UncommittedChanges` if
-    *policy* is ``error`` and tracked files were changed.
+    Without version control it is that of the whole *project*, if *folder* lies in that.  *passed_over* are folders
+    (absolute) whose untracked files are data and not code.  Raises `UncommittedChanges` if *policy* is ``error`` and
+    tracked files were changed.
     """
     findings: list[Finding] = []
     try:
@@ -74,6 +76,8 @@ def look(
         findings.append(Finding("code-unreadable", f"the code's version isn't known: {error}", error.hint or ""))
         copy, status = None, None
     if copy is None or status is None:
+        if project and _below(os.path.realpath(folder), (os.path.realpath(project),)):
+            folder = project
         return _without_version_control(folder, store, limits, passed_over, main_file, findings)
     return _with_version_control(copy, status, policy, store, limits, passed_over, findings)
 
@@ -167,7 +171,8 @@ def _without_version_control(
             "no-version-control", f"{folder} isn't under version control; the code files in it were kept instead",
             "git init && git add … && git commit",
         ))
-    return Code(changes=keep(folder, found, store, limits, findings), findings=tuple(findings))
+    changes = keep(folder, found, store, limits, findings)
+    return Code(folder=folder, changes=changes, findings=tuple(findings))
 
 
 def _code_below(folder: str, passed_over: tuple[str, ...]) -> list[str]:

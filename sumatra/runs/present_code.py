@@ -84,7 +84,7 @@ def _seen(folder: str, workshop: Workshop, main_file: str | None) -> code.Code:
     return code.look(
         folder, policy="store-diff", store=_Unkept(workshop.objects.root), main_file=main_file,
         limits=code.Limits(parse_size(chosen.largest_untracked), parse_size(chosen.largest_untracked_total)),
-        passed_over=(workshop.folder, *data),
+        passed_over=(workshop.folder, *data), project=workshop.root,
     )
 
 
@@ -94,7 +94,7 @@ class _Comparison:
     def __init__(self, record: Record, folder: str, seen: code.Code, elsewhere_told: Collection[str]) -> None:
         self._record = record
         self._seen = seen
-        self._top = seen.copy.root if seen.copy else folder
+        self._top = seen.copy.root if seen.copy else seen.folder or folder
         self._then = {change.path: change for change in record.changes}
         self._now = {change.path: change for change in seen.changes}
         self._loaded = frozenset(record.code_files)

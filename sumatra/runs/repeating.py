@@ -168,9 +168,9 @@ def _refuse(record: Record) -> None:
         )
     if record.repository is None and any(change.path.startswith(f"..{os.sep}") for change in record.changes):
         raise ProjectError(
-            f"{record.label} can't be repeated: its code lay outside of the folder in which it was run, and not under"
+            f"{record.label} can't be repeated: its code lay outside of {record.code_root}, and not under"
             " version control",
-            "put it under version control, or run it from the folder that holds all of its code",
+            "put it under version control, or make the project in the folder that holds all of its code: smt init",
         )
     if record.repository is None and not any(change.kind == "code" for change in record.changes):
         raise ProjectError(f"{record.label} can't be repeated: its record has no version of the code and no files")

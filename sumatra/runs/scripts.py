@@ -27,7 +27,7 @@ def begin(
         os.path.dirname(os.path.abspath(main_file)) if main_file else os.getcwd(),
         policy=chosen.on_changed, store=workshop.objects, main_file=main_file,
         limits=code.Limits(parse_size(chosen.largest_untracked), parse_size(chosen.largest_untracked_total)),
-        passed_over=(workshop.folder, workshop.data.root),
+        passed_over=(workshop.folder, workshop.data.root), project=workshop.root,
     )
     version = ".".join(map(str, sys.version_info[:3]))
     words, _ = capture.mask_words([sys.executable, *sys.argv], workshop.key)
@@ -37,7 +37,8 @@ def begin(
         command=tuple(words), executable=Executable(sys.executable, "Python", version),
         main_file=main_file or (sys.argv[0] or None), script_arguments=script_arguments,
         working_directory=os.getcwd(), repository=found.repository, version=found.version,
-        diff=capture.mask(found.diff, workshop.key)[0], changes=found.changes, on_changed=chosen.on_changed,
+        diff=capture.mask(found.diff, workshop.key)[0], changes=found.changes,
+        code_folder=found.folder, on_changed=chosen.on_changed,
         parameters=parameters, launch_mode=Choice("serial"), datastore=workshop.data.choice,
         input_datastore=workshop.inputs.choice, input_data=input_data, platforms=(capture.platform(),),
         environment=capture.environment(os.environ, workshop.key), user=found.user or capture.user(os.environ),

@@ -85,7 +85,7 @@ def _collected(record: Record, folder: RunFolder, workshop: Workshop) -> Record:
     work = os.path.join(workshop.folder, "work", os.path.basename(folder.path))
     elsewhere = None
     if os.path.isdir(work):
-        root = copy.root if copy is not None else record.working_directory
+        root = copy.root if copy is not None else record.code_root
         elsewhere = Elsewhere(root, work, copy, apart=record.repeats is not None)
     evidence = Evidence(
         observed=observed, before=folder.read_before(), is_late=True, environment=record.environment, copy=copy,

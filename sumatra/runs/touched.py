@@ -73,7 +73,7 @@ def _with_used_code(record: Record, observed: Observed, workshop: Workshop) -> R
 
     Before the program was started, only files with the endings of code were kept, and not any number of them.
     """
-    top = os.path.realpath(record.working_directory).rstrip("/") + "/"
+    top = os.path.realpath(record.code_root).rstrip("/") + "/"
     kept = {change.path for change in record.changes}
     used = {source for source in map(_source, observed.files) if source.startswith(top) and is_code(source)}
     used = {path for path in used if classify(path, top.rstrip("/")) == DATA and path[len(top):] not in kept}
@@ -149,7 +149,7 @@ def sort_out(
     want to hear of.
     """
     home, root = os.path.realpath(os.path.expanduser("~")), os.path.realpath(root)
-    top = os.path.realpath(copy.root if copy else record.working_directory).rstrip("/") + "/"
+    top = os.path.realpath(copy.root if copy else record.code_root).rstrip("/") + "/"
     code = _code(observed, top, record, copy, elsewhere)
     # A Python that was found by PATH tells its environment by reading this file.
     environments = [file.path.rpartition("/")[0] for file in observed.files if file.path.endswith("/pyvenv.cfg")]

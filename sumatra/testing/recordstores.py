@@ -117,7 +117,7 @@ def a_full_record(label: str = "full") -> Record:
         repository=Repository("git", "/home/ada/project", "https://example.org/p.git", "/home/ada/project", "main"),
         version="4e814c2f", diff="--- a\n+++ b\n",
         changes=(Change(odd, "modified", "100644", "sha256:11", 5), Change("gone", "deleted")),
-        code_files=("main.py", odd), on_changed="store-diff",
+        code_files=("main.py", odd), code_folder="/home/ada/project", on_changed="store-diff",
         parameters=Parameters("a = 1", "simple", values, "default.param", "sha256:22",
         ("tau_m",)),
         launch_mode=Choice("distributed", {"n": 4, "mpirun": "mpiexec", "hosts": []}), datastore=choice,

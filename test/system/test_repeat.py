@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -205,14 +206,39 @@ def test_what_is_the_same_only_in_content_is_not_called_identical_and_can_be_rep
     assert (again.status, again.out) == (0, "The simulation results match.\n")
 
 
-def test_code_beside_a_folder_without_version_control_is_said_to_be_out_of_reach(tmp_path, smt, monkeypatch):
-    (tmp_path / "p" / "sub").mkdir(parents=True)
-    (tmp_path / "p" / "main.py").write_text("open('out', 'w').write('1')\n")
+def test_code_outside_of_a_project_without_version_control_is_said_to_be_out_of_reach(tmp_path, smt, monkeypatch):
+    (tmp_path / "p").mkdir()
+    (tmp_path / "main.py").write_text("open('out', 'w').write('1')\n")
     monkeypatch.chdir(tmp_path / "p")
     smt("init", "Bare")
-    monkeypatch.chdir(tmp_path / "p" / "sub")
     for label in ("one", "two"):
         assert smt("run", "-l", label, "--", "python", "../main.py").status == 0
     for words in (("repeat", "one"), ("why", "one", "two")):
         said = smt(*words)
-        assert (said.status, "its code lay outside of the folder in which it was run" in said.err) == (3, True), said
+        assert (said.status, "its code lay outside of" in said.err) == (3, True), said
+
+
+def test_without_version_control_the_code_of_the_whole_project_belongs_to_a_run_in_one_of_its_folders(
+    tmp_path, smt, monkeypatch
+):
+    project = tmp_path / "p"
+    (project / "sub").mkdir(parents=True)
+    (project / "prog.py").write_text("import lib\nopen('out', 'w').write(lib.WORD)\n")
+    (project / "lib.py").write_text("WORD = 'first'\n")
+    monkeypatch.chdir(project)
+    smt("init", "Bare")
+    monkeypatch.chdir(project / "sub")
+    assert smt("run", "-l", "one", "--", "python", "../prog.py").status == 0
+    (project / "lib.py").write_text("WORD = 'second'\n")
+    assert smt("run", "-l", "two", "--", "python", "../prog.py").status == 0
+    assert "lib.py" in smt("diff", "one", "two", "--code").out
+    assert smt("changed", "two").status == 0
+    changed = smt("changed", "one")
+    assert (changed.status, "lib.py" in changed.out) == (1, True), changed
+    again = smt("repeat", "one")
+    assert (again.status, again.out) == (0, "The simulation results match.\n"), again
+    why = smt("why", "one", "two")
+    assert (why.status, "lib.py" in why.out) == (0, True), why
+    assert smt("checkout", "one", "then").status == 0
+    assert Path("then", "lib.py").read_text() == "WORD = 'first'\n"
+    assert (project / "lib.py").read_text() == "WORD = 'second'\n" and Path("out").read_text() == "second"

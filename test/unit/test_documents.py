@@ -27,7 +27,7 @@ ON_DISK = {
     "outcome", "tags", "command", "executable.path", "executable.name", "executable.version", "executable.options",
     "main_file", "script_arguments", "working_directory", "repository.type", "repository.system", "repository.url",
     "repository.upstream", "repository.root", "repository.branch", "version", "diff", "changes.path", "changes.kind",
-    "changes.mode", "changes.digest", "changes.size", "code_files", "on_changed",
+    "changes.mode", "changes.digest", "changes.size", "code_files", "code_folder", "on_changed",
     "parameters.content", "parameters.type",
     "parameters.format", "parameters.values", "parameters.path", "parameters.digest", "parameters.changed",
     "launch_mode.type", "launch_mode.name", "launch_mode.parameters", "datastore.type", "datastore.name",

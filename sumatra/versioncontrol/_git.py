@@ -381,17 +381,6 @@ class GitWorkingCopy(WorkingCopy):
                 return printable(scrub(_unabbreviated(url, settings))) or None
         return None
 
-    def _inside(self, path: str) -> str | None:
-        """Return *path* relative to the root, or None if it lies outside."""
-        if os.path.isabs(path):
-            relative = os.path.relpath(path, self.root)
-            if relative.startswith(".."):
-                folder = os.path.realpath(os.path.dirname(path))
-                relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), os.path.realpath(self.root))
-        else:
-            relative = os.path.normpath(path)
-        return None if relative in (".", "..") or relative.startswith("../") or "\0" in relative else relative
-
 
 def _both(first: Callable[[], _First], second: Callable[[], _Second]) -> tuple[_First, _Second]:
     """Return what *first* and *second* return, each waiting for a program of its own at the same time."""

@@ -472,17 +472,6 @@ class MercurialWorkingCopy(WorkingCopy):
             return address
         return os.path.normpath(os.path.join(self.root, address))
 
-    def _inside(self, path: str) -> str | None:
-        """Return *path* relative to the root, or None if it lies outside or can't be a file's."""
-        if os.path.isabs(path):
-            relative = os.path.relpath(path, self.root)
-            if relative.startswith(".."):
-                folder = os.path.realpath(os.path.dirname(path))
-                relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), os.path.realpath(self.root))
-        else:
-            relative = os.path.normpath(path)
-        return None if relative in (".", "..") or relative.startswith("../") or "\0" in relative else relative
-
 
 def _key(file: TreeFile) -> _Key:
     if not isinstance(file.key, _Key):

@@ -457,16 +457,8 @@ class PerforceWorkingCopy(WorkingCopy):
         return self._p4.port or "perforce:1666"
 
     def _inside(self, path: str) -> str | None:
-        """Return *path* relative to the root, or None if it lies outside or can't be a file's."""
-        if os.path.isabs(path):
-            relative = os.path.relpath(path, self.root)
-            if relative.startswith(".."):
-                folder = os.path.realpath(os.path.dirname(path))
-                relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), os.path.realpath(self.root))
-        else:
-            relative = os.path.normpath(path)
-        bad = relative in (".", "..") or relative.startswith("../") or "\0" in relative or "..." in relative
-        return None if bad else relative
+        inside = super()._inside(path)
+        return None if inside is None or "..." in inside else inside  # that would name many files to p4
 
 
 class PerforceFolder(PerforceWorkingCopy):

@@ -362,17 +362,6 @@ class SubversionWorkingCopy(WorkingCopy):
         rest = inside[len(below):].lstrip("/")
         return self._address(f"{url}/{quoted(rest)}" if rest else url), revision
 
-    def _inside(self, path: str) -> str | None:
-        """Return *path* relative to the root, or None if it lies outside or can't be a file's."""
-        if os.path.isabs(path):
-            relative = os.path.relpath(path, self.root)
-            if relative.startswith(".."):
-                folder = os.path.realpath(os.path.dirname(path))
-                relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), os.path.realpath(self.root))
-        else:
-            relative = os.path.normpath(path)
-        return None if relative in (".", "..") or relative.startswith("../") or "\0" in relative else relative
-
 
 def _branch(notes: Notes) -> str | None:
     """Return the branch, where the folders are called as they usually are."""

@@ -5,6 +5,7 @@ references or its configuration, takes no lock in it, and starts nothing that th
 file-system monitors, text converters): a repository may come from a stranger.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -220,3 +221,14 @@ class WorkingCopy(ABC):
         """Return the paths of the changed files of *kinds*."""
         wanted = set(kinds)
         return [change.path for change in self.status().changed if change.kind in wanted]
+
+    def _inside(self, path: str) -> str | None:
+        """Return *path* (absolute, or relative to the root) relative to the root; None if it can't be a file in it."""
+        if os.path.isabs(path):
+            relative = os.path.relpath(path, self.root)
+            if relative.startswith(".."):
+                folder = os.path.realpath(os.path.dirname(path))
+                relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), os.path.realpath(self.root))
+        else:
+            relative = os.path.normpath(path)
+        return None if relative in (".", "..") or relative.startswith("../") or "\0" in relative else relative

@@ -146,10 +146,11 @@ class GitWorkingCopy(WorkingCopy):
     @classmethod
     def checkout(cls, url: str, folder: str) -> Self:
         """Return a clone of *url* in *folder*, made without hooks, templates, filters and submodules."""
+        from sumatra.versioncontrol import _new_folder
+
         address = _address(url)
         folder = os.path.abspath(folder)
-        if os.path.lexists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
-            raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
+        _new_folder.is_there(folder)
         git = _git_program.start(os.path.abspath(os.sep), _PROTOCOLS, writes=True)
         answer = git.ask(
             "clone", "--quiet", "--template=", "--no-recurse-submodules", "--no-local", "--", address, folder,

@@ -167,14 +167,14 @@ class WorkingCopy(ABC):
         Raises `VersionControlError` if there is no such version, if a content is gone or damaged, or for names that
         could lead out of *folder*; nothing is written then, or (on a disk that is full) a part.
         """
-        from sumatra.versioncontrol import _export
+        from sumatra.versioncontrol import _export, _new_folder
 
         changes = tuple(changes)
         moved = _export.moved_submodules(changes, content)
         tree = _export.Tree(()) if version is None else self.tree(version, moved)
         if without:
             tree = tree._replace(files=[file for file in tree.files if file.path not in without])
-        return _export.write(tree, self.contents, changes, _export.prepare(folder), content)
+        return _export.write(tree, self.contents, changes, _new_folder.prepare(folder), content)
 
     def stand_in(self, version: str, folder: str) -> bool:
         """Write into *folder* what has the system's programs take *version* for the current one; tell if it was done.

@@ -17,17 +17,8 @@ from sumatra.versioncontrol import _export, _mercurial_config
 from sumatra.versioncontrol._export import Tree, TreeFile
 from sumatra.versioncontrol._mercurial_dirstate import Parents, read_certain, read_parents
 from sumatra.versioncontrol._mercurial_program import NO_SUBREPOS, Hg, find_hg
-from sumatra.versioncontrol._mercurial_text import (
-    Stream,
-    below,
-    date_of,
-    is_unknown,
-    mode_of,
-    quoted,
-    requirements,
-    small_file,
-)
-from sumatra.versioncontrol._text import listing, printable
+from sumatra.versioncontrol._mercurial_text import Stream, below, date_of, is_unknown, quoted, requirements
+from sumatra.versioncontrol._text import listing, mode_at, printable, small_file
 from sumatra.versioncontrol._urls import scrub
 from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy, is_ours
 
@@ -316,7 +307,7 @@ class MercurialWorkingCopy(WorkingCopy):
 
     def _changed(self, item: bytes) -> ChangedFile | None:
         sign, path = item[:1], os.fsdecode(item[2:])
-        mode = mode_of(os.path.join(self.root, path))
+        mode = mode_at(os.path.join(self.root, path))
         if sign == b"!" or (sign in b"RM" and mode is None):
             return ChangedFile(path, "deleted")
         if sign == b"?":

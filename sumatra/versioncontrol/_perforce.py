@@ -16,9 +16,9 @@ from sumatra.errors import VersionControlError
 from sumatra.records import Repository
 from sumatra.versioncontrol import _perforce_making
 from sumatra.versioncontrol._export import Tree, TreeFile
-from sumatra.versioncontrol._perforce_files import DepotFile, as_on_disk, is_certainly, mode_of, on_disk, patch
+from sumatra.versioncontrol._perforce_files import DepotFile, as_on_disk, is_certainly, on_disk, patch
 from sumatra.versioncontrol._perforce_program import P4, Item, config_name, decoded, encoded, settings_of
-from sumatra.versioncontrol._text import listing, printable
+from sumatra.versioncontrol._text import cut, listing, mode_at, mode_of, printable
 from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy, is_ours
 
 __all__ = ["BACKEND", "PerforceFolder", "PerforceWorkingCopy"]
@@ -135,11 +135,12 @@ class PerforceWorkingCopy(WorkingCopy):
         look = self._look()
         changed = sorted(self._changed(look))
         before = self._printed([look.files[change.path] for change in changed if change.path in look.files])
-        return _cut(
+        patches = (
             patch(change.path, before.get(change.path),
                   None if change.kind == "deleted" else on_disk(os.path.join(self.root, change.path)))
             for change in changed
         )
+        return cut(patches, _MOST_DIFF)
 
     def content(self, path: str, version: str | None = None) -> bytes:
         """Return what *path* holds at *version*, with its keywords filled in as in a workspace."""
@@ -219,7 +220,7 @@ class PerforceWorkingCopy(WorkingCopy):
         paths = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
         old = self._printed([before[path] for path in paths if path in before])
         new = self._printed([after[path] for path in paths if path in after])
-        return _cut(patch(path, old.get(path), new.get(path)) for path in paths)
+        return cut((patch(path, old.get(path), new.get(path)) for path in paths), _MOST_DIFF)
 
     def is_pushed(self, version: str | None = None) -> bool | None:
         """Return True: a change that is submitted is on the server.  None before the first."""
@@ -378,10 +379,7 @@ class PerforceWorkingCopy(WorkingCopy):
                 yield ChangedFile(file.path, "modified", mode)
         for path, action in look.opened.items():
             if path not in look.files and action not in _GONE and not is_ours(path):
-                try:
-                    mode = mode_of(os.lstat(os.path.join(self.root, path)).st_mode)
-                except OSError:
-                    continue
+                mode = mode_at(os.path.join(self.root, path))
                 if mode:
                     yield ChangedFile(path, "added", mode)
 
@@ -566,15 +564,6 @@ def _is_same(one: str, other: str) -> bool:
 
 def _is_below(path: str, folder: str) -> bool:
     return os.path.realpath(path).startswith(os.path.realpath(folder).rstrip("/") + "/")
-
-
-def _cut(patches: Iterable[str]) -> str:
-    whole = ""
-    for each in patches:
-        whole += each
-        if len(whole) > _MOST_DIFF:
-            return whole[:_MOST_DIFF] + "\n[cut here: the patch is too long]\n"
-    return whole
 
 
 BACKEND = PerforceWorkingCopy

@@ -18,7 +18,7 @@ from sumatra.versioncontrol._subversion_db import Node, Notes
 from sumatra.versioncontrol._subversion_keywords import Facts, Form, form_of
 from sumatra.versioncontrol._subversion_status import look, pristine
 from sumatra.versioncontrol._subversion_text import Apart, named_version, no_version, parse_version, properties, quoted
-from sumatra.versioncontrol._text import listing, printable
+from sumatra.versioncontrol._text import listing, open_file, printable
 from sumatra.versioncontrol._urls import scrub
 from sumatra.versioncontrol.base import Revision, Status, WorkingCopy
 
@@ -461,8 +461,7 @@ def _content(file: TreeFile) -> Iterator[bytes]:
     held = b""
     whole = key.is_special or key.form != Form()
     try:
-        descriptor = os.open(pristine(key.folder, key.checksum), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as source:
+        with open_file(pristine(key.folder, key.checksum)) as source:
             while piece := source.read(_PIECE):
                 digest.update(piece)
                 if whole:

@@ -1,7 +1,6 @@
 """A folder for something new: there is nothing in it before, and nothing of ours in it after a failure."""
 
 import os
-import shutil
 from contextlib import suppress
 
 from sumatra.errors import VersionControlError
@@ -36,6 +35,8 @@ def clear(folder: str, *, itself: bool) -> None:
 
     Nothing is done where there is no such folder yet.
     """
+    import shutil
+
     for name in os.listdir(folder) if os.path.isdir(folder) else ():
         path = os.path.join(folder, name)
         if os.path.isdir(path) and not os.path.islink(path):

@@ -16,12 +16,13 @@ from sumatra.errors import VersionControlError
 from sumatra.records import Repository
 from sumatra.versioncontrol import _perforce_making
 from sumatra.versioncontrol._export import Tree, TreeFile
+from sumatra.versioncontrol._perforce_answers import GONE, Printed, depot_file, number_of
 from sumatra.versioncontrol._perforce_files import DepotFile, as_on_disk, is_certainly, on_disk, patch
-from sumatra.versioncontrol._perforce_program import P4, Item, config_name, decoded, encoded, settings_of
+from sumatra.versioncontrol._perforce_program import P4, Item, config_name, encoded, settings_of
 from sumatra.versioncontrol._text import cut, listing, mode_at, mode_of, printable
 from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy, is_ours
 
-__all__ = ["BACKEND", "PerforceFolder", "PerforceWorkingCopy"]
+__all__ = ["BACKEND", "PerforceWorkingCopy"]
 
 MOST_UNTRACKED = 100_000
 _MOST_DIFF = 16_000_000  # letters
@@ -29,7 +30,6 @@ _AT_ONCE = 200  # files in one question
 #: Folders that belong to other systems, or to us.
 _PASSED_OVER = (".git", ".hg", ".svn", ".bzr", ".smt")
 _FIELDS = "depotFile,clientFile,headRev,headChange,headType,headAction,haveRev,fileSize,digest,action,unresolved"
-_GONE = (b"delete", b"move/delete", b"purge", b"archive")
 _CHANGE = r"@?0*([1-9][0-9]{0,9})"
 #: Labels and dates; nothing that has a meaning of its own to p4.
 _LABEL = r"[^\s\-@#%*,=&|<>/.~][^\s@#%*,=&|<>]{0,200}"
@@ -165,7 +165,7 @@ class PerforceWorkingCopy(WorkingCopy):
         for start in range(0, len(asked), _AT_ONCE):
             names = [f"{self._top}/{encoded(path)}" for path in asked[start:start + _AT_ONCE]]
             for item in self._p4.ask("fstat", "-T", _FIELDS, *names).items:
-                if "haveRev" in item or item.get("action", b"delete") not in _GONE:
+                if "haveRev" in item or item.get("action", b"delete") not in GONE:
                     found.add(self._path_of(item) or "")
         return found & set(asked)
 
@@ -242,7 +242,7 @@ class PerforceWorkingCopy(WorkingCopy):
         """Yield what each of *files* holds, with keywords filled in."""
         for start in range(0, len(files), _AT_ONCE):
             wanted = [_key(file) for file in files[start:start + _AT_ONCE]]
-            printed = _Printed(self._p4.stream("print", *(f"{file.depot}#{file.revision}" for file in wanted)))
+            printed = Printed(self._p4.stream("print", *(f"{file.depot}#{file.revision}" for file in wanted)))
             for file in wanted:
                 pieces = printed.pieces(file.depot)
                 if file.base in ("symlink", "utf16"):
@@ -266,6 +266,8 @@ class PerforceWorkingCopy(WorkingCopy):
     @classmethod
     def borrow(cls, url: str, folder: str) -> WorkingCopy:
         """Return what can read the versions of *url* without a workspace, so that the server needn't know of one."""
+        from sumatra.versioncontrol._perforce_folder import PerforceFolder
+
         return PerforceFolder.of(url, folder)
 
     # Asking
@@ -284,11 +286,11 @@ class PerforceWorkingCopy(WorkingCopy):
             if path is None:
                 outside += 1
                 continue
-            newest = max(newest, _number(item, "headChange"))
-            if "headRev" in item and item.get("headAction") not in _GONE:
-                head[path] = _depot_file(path, item)
-            if _number(item, "haveRev") > 0:
-                have[path] = _number(item, "haveRev")
+            newest = max(newest, number_of(item, "headChange"))
+            if "headRev" in item and item.get("headAction") not in GONE:
+                head[path] = depot_file(path, item)
+            if number_of(item, "haveRev") > 0:
+                have[path] = number_of(item, "haveRev")
             if "action" in item:
                 opened[path] = item["action"]
             if "unresolved" in item:
@@ -316,14 +318,14 @@ class PerforceWorkingCopy(WorkingCopy):
         highest = 0
         deleted: dict[str, int] = {}
         for item in self._p4.ask("fstat", "-T", _FIELDS, f"{self._top}/...#have").items:
-            highest = max(highest, _number(item, "headChange"))
+            highest = max(highest, number_of(item, "headChange"))
         if not highest:
             return str(newest), dict(head)  # nothing was synchronised
         files = self._at(str(highest))
         surplus = files.keys() - have.keys()
         if surplus and surplus.isdisjoint(head):  # the last that was synchronised may have been that files are gone
             for item in self._p4.ask("fstat", "-T", _FIELDS, f"{self._top}/...@{newest}").items:
-                deleted[self._path_of(item) or ""] = _number(item, "headChange")
+                deleted[self._path_of(item) or ""] = number_of(item, "headChange")
             later = max(deleted.get(path, 0) for path in surplus)
             if later > highest:
                 others = self._at(str(later))
@@ -339,8 +341,8 @@ class PerforceWorkingCopy(WorkingCopy):
         reply = self._p4.ask("fstat", "-Ol", "-T", _FIELDS, what)
         for item in reply.items:
             path = self._path_of(item)
-            if path is not None and "headRev" in item and item.get("headAction") not in _GONE:
-                files[path] = _depot_file(path, item)
+            if path is not None and "headRev" in item and item.get("headAction") not in GONE:
+                files[path] = depot_file(path, item)
         return files
 
     def _path_of(self, item: Item) -> str | None:
@@ -378,7 +380,7 @@ class PerforceWorkingCopy(WorkingCopy):
             if printed.get(file.path) != on_disk(os.path.join(self.root, file.path)):
                 yield ChangedFile(file.path, "modified", mode)
         for path, action in look.opened.items():
-            if path not in look.files and action not in _GONE and not is_ours(path):
+            if path not in look.files and action not in GONE and not is_ours(path):
                 mode = mode_at(os.path.join(self.root, path))
                 if mode:
                     yield ChangedFile(path, "added", mode)
@@ -457,72 +459,6 @@ class PerforceWorkingCopy(WorkingCopy):
     def _inside(self, path: str) -> str | None:
         inside = super()._inside(path)
         return None if inside is None or "..." in inside else inside  # that would name many files to p4
-
-
-class PerforceFolder(PerforceWorkingCopy):
-    """A part of a depot, without a workspace: what there is to read, and nothing on disk."""
-
-    @classmethod
-    def of(cls, url: str, folder: str) -> Self:
-        """Return what can read the versions of *url*; *folder* only stands for it in messages."""
-        p4, place = _perforce_making.open_url(url, folder)
-        found = cls(os.path.abspath(folder), p4, {}, "")
-        found._top = place
-        return found
-
-    def status(self, *, untracked: bool = True) -> Status:
-        """Return the last change: nothing is on disk that could differ."""
-        return Status(self._last("", "head"), None, ())
-
-    def repository(self) -> Repository:
-        """Return where it is."""
-        url = _perforce_making.url_of(self._port(), self._top)
-        return Repository(type=self.name, url=printable(url), root=self.root)
-
-    def _current(self) -> str:
-        return self._last("", "head")
-
-    def _path_of(self, item: Item) -> str | None:
-        path = os.fsdecode(item.get("depotFile", b""))
-        before = self._top + "/"
-        return decoded(path[len(before):]) if path.startswith(before) else None
-
-
-class _Printed:
-    """Contents of files, in the order in which they were asked for."""
-
-    def __init__(self, items: Iterator[Item]) -> None:
-        self._items = items
-        self._next: Item | None = next(items, None)
-
-    def pieces(self, depot: str) -> Iterator[bytes]:
-        """Yield what the file *depot* holds; raises `VersionControlError` if it isn't the next."""
-        found = self._next
-        if found is None or os.fsdecode(found.get("depotFile", b"")) != depot:
-            said = (found or {}).get("data", b"").decode("utf-8", "replace")
-            raise VersionControlError(f"p4 can't print {printable(depot)}: {' '.join(said.split())[:200]}", "p4 print")
-        self._next = next(self._items, None)
-        while self._next is not None and "depotFile" not in self._next:
-            if self._next.get("code") == b"error":
-                said = self._next.get("data", b"").decode("utf-8", "replace")
-                raise VersionControlError(f"p4 can't print {printable(depot)}: {' '.join(said.split())[:200]}")
-            yield self._next.get("data", b"")
-            self._next = next(self._items, None)
-
-
-def _depot_file(path: str, item: Item) -> DepotFile:
-    return DepotFile(
-        path, os.fsdecode(item.get("depotFile", b"")), _number(item, "headRev"),
-        item.get("headType", b"text").decode("ascii", "replace"), item.get("digest", b"").decode("ascii", "replace"),
-        _number(item, "fileSize") if "fileSize" in item else -1,
-    )
-
-
-def _number(item: Item, name: str) -> int:
-    try:
-        return int(item.get(name, b"0"))
-    except ValueError:
-        return 0
 
 
 def _revisions(files: Mapping[str, DepotFile]) -> dict[str, int]:

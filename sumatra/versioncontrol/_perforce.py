@@ -19,6 +19,7 @@ from sumatra.versioncontrol._export import Tree, TreeFile
 from sumatra.versioncontrol._perforce_answers import GONE, Printed, depot_file, number_of
 from sumatra.versioncontrol._perforce_files import DepotFile, as_on_disk, is_certainly, on_disk, patch
 from sumatra.versioncontrol._perforce_program import P4, Item, config_name, encoded, settings_of
+from sumatra.versioncontrol._perforce_untracked import untracked_files
 from sumatra.versioncontrol._text import cut, listing, mode_at, mode_of, printable
 from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy, is_ours
 
@@ -27,8 +28,6 @@ __all__ = ["BACKEND", "PerforceWorkingCopy"]
 MOST_UNTRACKED = 100_000
 _MOST_DIFF = 16_000_000  # letters
 _AT_ONCE = 200  # files in one question
-#: Folders that belong to other systems, or to us.
-_PASSED_OVER = (".git", ".hg", ".svn", ".bzr", ".smt")
 _FIELDS = "depotFile,clientFile,headRev,headChange,headType,headAction,haveRev,fileSize,digest,action,unresolved"
 _CHANGE = r"@?0*([1-9][0-9]{0,9})"
 #: Labels and dates; nothing that has a meaning of its own to p4.
@@ -122,7 +121,7 @@ class PerforceWorkingCopy(WorkingCopy):
         notes = list(look.notes)
         if untracked:
             tracked = look.files.keys() | look.opened.keys()
-            found = self._untracked(tracked)
+            found = untracked_files(self.root, tracked, self._p4, MOST_UNTRACKED)
             if len(found) > MOST_UNTRACKED:
                 notes.append(
                     f"untracked files beyond {MOST_UNTRACKED:,} weren't looked at; name folders of data in .p4ignore"
@@ -385,36 +384,6 @@ class PerforceWorkingCopy(WorkingCopy):
                 if mode:
                     yield ChangedFile(path, "added", mode)
 
-    def _untracked(self, tracked: set[str]) -> list[tuple[str, str]]:
-        """Return the files that Perforce doesn't know and wouldn't ignore, and their modes; a level at a time."""
-        folders = {folder for path in tracked for folder in _above(path)}
-        found: list[tuple[str, str]] = []
-        waiting = [""]
-        while waiting and len(found) <= MOST_UNTRACKED:
-            files: dict[str, str] = {}
-            inner: list[str] = []
-            for below in waiting:
-                for entry in _entries(os.path.join(self.root, below)):
-                    path = f"{below}/{entry.name}" if below else entry.name
-                    if entry.is_dir(follow_symlinks=False):
-                        if entry.name not in _PASSED_OVER:
-                            inner.append(path)
-                    elif path not in tracked and entry.name != config_name() and not is_ours(path):
-                        mode = mode_of(entry.stat(follow_symlinks=False).st_mode)
-                        if mode:
-                            files[path] = mode
-            unknown = self._not_ignored([path for path in inner if path not in folders])
-            found += [(path, files[path]) for path in sorted(self._not_ignored(list(files)))]
-            waiting = [path for path in inner if path in folders or path in unknown]
-        return found
-
-    def _not_ignored(self, paths: list[str]) -> set[str]:
-        """Return those of *paths*, all files or all folders, that p4 wouldn't ignore."""
-        if not paths:
-            return set()
-        full = {os.path.join(self.root, path): path for path in paths}
-        return set(full.values()) - {full[path] for path in self._p4.ignored(list(full))}
-
     def _printed(self, files: Sequence[DepotFile]) -> dict[str, bytes]:
         """Return what *files* hold, as they would be on disk."""
         pieces = self.contents([TreeFile(file.path, file.mode, file) for file in files])
@@ -477,21 +446,6 @@ def _key(file: TreeFile) -> DepotFile:
     if not isinstance(file.key, DepotFile):
         raise TypeError("not a file of a Perforce depot")
     return file.key
-
-
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        return []
-
-
-def _above(path: str) -> Iterator[str]:
-    folder = os.path.dirname(path)
-    while folder:
-        yield folder
-        folder = os.path.dirname(folder)
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Generic, Protocol, TypeVar
 
-__all__ = ["IDLE", "Lasting", "end"]
+__all__ = ["Lasting", "end"]
 
-IDLE = 2.0  # seconds
+_IDLE = 2.0  # seconds
 
 
 class _Stoppable(Protocol):
@@ -44,7 +44,7 @@ class Lasting(Generic[_Process]):
 
     def _rest(self) -> None:
         """Have the process end if it isn't asked again for a while."""
-        self._alarm = threading.Timer(IDLE, self.stop)
+        self._alarm = threading.Timer(_IDLE, self.stop)
         self._alarm.daemon = True
         self._alarm.start()
 

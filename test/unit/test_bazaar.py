@@ -547,7 +547,7 @@ def test_a_branch_of_a_branch_without_a_commit_is_empty(tmp_path: Path, brz: Brz
 
 
 def test_breezy_ends_when_it_has_not_been_asked_for_a_while(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_lasting_process, "IDLE", 0.05)
+    monkeypatch.setattr(_lasting_process, "_IDLE", 0.05)
     copy = BazaarWorkingCopy.create(str(folder))
     copy.revision()
     end = time.monotonic() + 10

@@ -267,7 +267,7 @@ def test_hg_beside_our_own_python_is_found(folder: Path, monkeypatch: pytest.Mon
 def test_the_program_ends_when_it_has_not_been_asked_for_a_while(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_lasting_process, "IDLE", 0.05)
+    monkeypatch.setattr(_lasting_process, "_IDLE", 0.05)
     copy = MercurialWorkingCopy.create(str(folder))
     copy.revision()
     end = time.monotonic() + 10

@@ -242,6 +242,17 @@ def test_folders_of_data_that_are_ignored_are_not_walked(p4: P4, monkeypatch: py
     assert not any("results" in folder for folder in seen)
 
 
+@pytest.mark.parametrize("name", ["...", "a...y", "a_py/..."])
+def test_no_name_is_asked_for_that_means_many_files_to_p4(p4: P4, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(a_py="1\n")
+    submit(p4)
+    copy = here()
+    monkeypatch.setattr(copy, "_files_at", None)
+    with pytest.raises(VersionControlError):
+        copy.content(name)
+    assert not copy.contains(name)
+
+
 # Where it is
 
 

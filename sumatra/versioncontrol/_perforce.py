@@ -18,12 +18,12 @@ from sumatra.versioncontrol import _perforce_making
 from sumatra.versioncontrol._export import Tree, TreeFile
 from sumatra.versioncontrol._perforce_answers import GONE, Printed, depot_file, number_of
 from sumatra.versioncontrol._perforce_files import DepotFile, as_on_disk, is_certainly, on_disk, patch
-from sumatra.versioncontrol._perforce_program import P4, Item, config_name, encoded, settings_of
+from sumatra.versioncontrol._perforce_program import P4, Item, config_name, decoded, encoded, settings_of
 from sumatra.versioncontrol._perforce_untracked import untracked_files
 from sumatra.versioncontrol._text import cut, listing, mode_at, mode_of, printable
 from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy, is_ours
 
-__all__ = ["BACKEND", "PerforceWorkingCopy"]
+__all__ = ["BACKEND", "PerforceFolder", "PerforceWorkingCopy"]
 
 MOST_UNTRACKED = 100_000
 _MOST_DIFF = 16_000_000  # letters
@@ -265,8 +265,6 @@ class PerforceWorkingCopy(WorkingCopy):
     @classmethod
     def borrow(cls, url: str, folder: str) -> WorkingCopy:
         """Return what can read the versions of *url* without a workspace, so that the server needn't know of one."""
-        from sumatra.versioncontrol._perforce_folder import PerforceFolder
-
         return PerforceFolder.of(url, folder)
 
     # Asking
@@ -428,6 +426,35 @@ class PerforceWorkingCopy(WorkingCopy):
     def _inside(self, path: str) -> str | None:
         inside = super()._inside(path)
         return None if inside is None or "..." in inside else inside  # that would name many files to p4
+
+
+class PerforceFolder(PerforceWorkingCopy):
+    """A part of a depot, without a workspace: what there is to read, and nothing on disk."""
+
+    @classmethod
+    def of(cls, url: str, folder: str) -> Self:
+        """Return what can read the versions of *url*; *folder* only stands for it in messages."""
+        p4, place = _perforce_making.open_url(url, folder)
+        found = cls(os.path.abspath(folder), p4, {}, "")
+        found._top = place
+        return found
+
+    def status(self, *, untracked: bool = True) -> Status:
+        """Return the last change: nothing is on disk that could differ."""
+        return Status(self._last("", "head"), None, ())
+
+    def repository(self) -> Repository:
+        """Return where it is."""
+        url = _perforce_making.url_of(self._port(), self._top)
+        return Repository(type=self.name, url=printable(url), root=self.root)
+
+    def _current(self) -> str:
+        return self._last("", "head")
+
+    def _path_of(self, item: Item) -> str | None:
+        path = os.fsdecode(item.get("depotFile", b""))
+        before = self._top + "/"
+        return decoded(path[len(before):]) if path.startswith(before) else None
 
 
 def _revisions(files: Mapping[str, DepotFile]) -> dict[str, int]:

@@ -87,7 +87,7 @@ def unbundle(system: str, bundle: str, version: str, folder: str) -> WorkingCopy
 
 def restore(changes: Iterable[Change], folder: str, content: Callable[[str], bytes]) -> tuple[str, ...]:
     """Write the files that were kept where there was no version control; see `WorkingCopy.export`."""
-    from sumatra.versioncontrol import _export
+    from sumatra.versioncontrol import _export, _new_folder
 
     changes = tuple(changes)
-    return _export.write(_export.Tree(()), lambda files: iter(()), changes, _export.prepare(folder), content)
+    return _export.write(_export.Tree(()), lambda files: iter(()), changes, _new_folder.prepare(folder), content)

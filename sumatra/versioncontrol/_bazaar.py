@@ -304,17 +304,6 @@ class BazaarWorkingCopy(WorkingCopy):
     def _branch(self) -> Branch:
         return _bazaar_config.branch_of(self.root)
 
-    def _inside(self, path: str) -> str | None:
-        """Return *path* relative to the root, or None if it lies outside or can't be a file's."""
-        if os.path.isabs(path):
-            relative = os.path.relpath(path, self.root)
-            if relative.startswith(".."):
-                folder = os.path.realpath(os.path.dirname(path))
-                relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), os.path.realpath(self.root))
-        else:
-            relative = os.path.normpath(path)
-        return None if relative in (".", "..") or relative.startswith("../") or "\0" in relative else relative
-
 
 def _first(parents: Sequence[str]) -> str | None:
     return parents[0] if parents else None

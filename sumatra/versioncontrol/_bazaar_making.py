@@ -6,14 +6,14 @@ names: a repository may have been made by a stranger.
 
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from sumatra.errors import VersionControlError
 from sumatra.versioncontrol._bazaar_program import Breezy, BreezyError
-from sumatra.versioncontrol._export import check_paths, prepare
+from sumatra.versioncontrol._export import check_paths
+from sumatra.versioncontrol._new_folder import clear, prepare
 from sumatra.versioncontrol._text import printable
 from sumatra.versioncontrol._urls import scrub
 
@@ -96,16 +96,7 @@ def _new(folder: str) -> Iterator[str]:
     try:
         yield folder
     except BaseException:
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                with suppress(OSError):
-                    os.unlink(path)
-        if not was_there:
-            with suppress(OSError):
-                os.rmdir(folder)
+        clear(folder, itself=not was_there)
         raise
 
 

@@ -13,14 +13,13 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from sumatra import process
 from sumatra.errors import VersionControlError
 from sumatra.versioncontrol import _bazaar_config
+from sumatra.versioncontrol._lasting_process import Lasting, end
 from sumatra.versioncontrol._text import printable, small_file
 from sumatra.versioncontrol._urls import scrub_text
 
@@ -28,7 +27,6 @@ __all__ = ["Breezy", "BreezyError", "find_breezy"]
 
 _WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_bazaar_worker.py")
 _HELLO = "guarded by sumatra"
-_IDLE = 2.0  # seconds
 _PATIENCE = 600.0  # seconds for one answer
 _PIECE = 1 << 18  # bytes
 _NOWHERE = "/nonexistent"
@@ -71,7 +69,7 @@ def find_breezy() -> Installed:
     )
 
 
-class Breezy:
+class Breezy(Lasting["_Worker"]):
     """Breezy, asked by name of a deed and what belongs to it.
 
     *writes* are files and folders that it may write to, besides the folder *temporary*.
@@ -80,13 +78,11 @@ class Breezy:
     def __init__(
         self, about: str, *, writes: Sequence[str] = (), temporary: str = "", allows: Sequence[str] = ()
     ) -> None:
+        super().__init__()
         self._about = about
         self._writes = [*writes, temporary] if temporary else writes
         self._temporary = {"TMPDIR": temporary} if temporary else {}
         self._allows = allows
-        self._worker: _Worker | None = None
-        self._lock = threading.RLock()
-        self._alarm: threading.Timer | None = None
 
     def ask(self, deed: str, **question: Any) -> Any:
         """Return the answer to a question that has a short one, or raise `BreezyError`."""
@@ -102,35 +98,19 @@ class Breezy:
         answer: Iterator[Iterator[bytes]] = self._conversation(deed, question)
         return answer
 
-    def stop(self) -> None:
-        """End the process; it is started again when it is needed."""
-        with self._lock:
-            if self._alarm:
-                self._alarm.cancel()
-                self._alarm = None
-            if self._worker:
-                self._worker.stop()
-                self._worker = None
-
     def _conversation(self, deed: str, question: Mapping[str, Any]) -> Any:
         with self._lock:
-            if self._alarm:
-                self._alarm.cancel()
-                self._alarm = None
-            if self._worker is None:
-                self._worker = _Worker(find_breezy(), self._about, self._environment())
+            worker = self._started(lambda: _Worker(find_breezy(), self._about, self._environment()))
             finished = False
             try:
-                result = yield from self._worker.ask({"deed": deed, **question})
+                result = yield from worker.ask({"deed": deed, **question})
                 finished = True
             except BreezyError:
                 finished = True
                 raise
             finally:
                 if finished:
-                    self._alarm = threading.Timer(_IDLE, self.stop)
-                    self._alarm.daemon = True
-                    self._alarm.start()
+                    self._rest()
                 else:
                     self.stop()
         return result
@@ -203,12 +183,7 @@ class _Worker:
 
     def stop(self) -> None:
         """End the process."""
-        self._child.kill()
-        for pipe in (self._child.stdin, self._child.stdout):
-            with suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
-        self._child.wait()
-        self._said.close()
+        end(self._child, self._said)
 
     def _header(self) -> tuple[bytes, int]:
         kind, size = struct.unpack(">cQ", self._exactly(9))

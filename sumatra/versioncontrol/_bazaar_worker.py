@@ -45,9 +45,8 @@ def set_up() -> None:
     from breezy.bzr import bzrdir  # noqa: F401
     from breezy.bzr.bundle import serializer  # noqa: F401
 
-    state = breezy.initialize(setup_ui=False)
+    breezy.initialize(setup_ui=False)
     breezy.ui.ui_factory = breezy.ui.SilentUIFactory()
-    del state
     with contextlib.suppress(AttributeError):
         config.bedding.authentication_config_path = lambda: os.environ.get("SMT_BRZ_AUTHENTICATION") or os.devnull
 

@@ -16,7 +16,7 @@ from sumatra.files import digest_bytes
 from sumatra.records import Change
 from sumatra.versioncontrol._text import listing, printable
 
-__all__ = ["SUBMODULE", "Tree", "TreeFile", "check_paths", "moved_submodules", "prepare", "write"]
+__all__ = ["SUBMODULE", "Tree", "TreeFile", "check_paths", "moved_submodules", "write"]
 
 #: Folders whose content may name programs to the systems that they belong to.
 _RESERVED = ("git", "hg", "bzr", "svn")
@@ -43,19 +43,6 @@ class Tree(NamedTuple):
 
     files: Sequence[TreeFile]
     notes: tuple[str, ...] = ()  #: what is missing, a sentence each
-
-
-def prepare(folder: str) -> str:
-    """Return *folder* (absolute) after making it, or raise `VersionControlError` if something is in it."""
-    folder = os.path.abspath(folder)
-    try:
-        os.makedirs(folder, exist_ok=True)
-        is_empty = not os.listdir(folder)
-    except OSError as error:
-        raise VersionControlError(f"{folder} can't be written to: {error.strerror}") from error
-    if not is_empty:
-        raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
-    return folder
 
 
 def write(

@@ -146,10 +146,11 @@ class GitWorkingCopy(WorkingCopy):
     @classmethod
     def checkout(cls, url: str, folder: str) -> Self:
         """Return a clone of *url* in *folder*, made without hooks, templates, filters and submodules."""
+        from sumatra.versioncontrol import _new_folder
+
         address = _address(url)
         folder = os.path.abspath(folder)
-        if os.path.lexists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
-            raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
+        _new_folder.is_there(folder)
         git = _git_program.start(os.path.abspath(os.sep), _PROTOCOLS, writes=True)
         answer = git.ask(
             "clone", "--quiet", "--template=", "--no-recurse-submodules", "--no-local", "--", address, folder,
@@ -380,17 +381,6 @@ class GitWorkingCopy(WorkingCopy):
                 url = settings[f"remote.{remote}.url"][0]
                 return printable(scrub(_unabbreviated(url, settings))) or None
         return None
-
-    def _inside(self, path: str) -> str | None:
-        """Return *path* relative to the root, or None if it lies outside."""
-        if os.path.isabs(path):
-            relative = os.path.relpath(path, self.root)
-            if relative.startswith(".."):
-                folder = os.path.realpath(os.path.dirname(path))
-                relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), os.path.realpath(self.root))
-        else:
-            relative = os.path.normpath(path)
-        return None if relative in (".", "..") or relative.startswith("../") or "\0" in relative else relative
 
 
 def _both(first: Callable[[], _First], second: Callable[[], _Second]) -> tuple[_First, _Second]:

@@ -12,8 +12,8 @@ from contextlib import suppress
 
 from sumatra.errors import VersionControlError
 from sumatra.versioncontrol import _git_program
-from sumatra.versioncontrol._export import prepare
 from sumatra.versioncontrol._git_program import Git
+from sumatra.versioncontrol._new_folder import clear, prepare
 from sumatra.versioncontrol._text import printable
 
 __all__ = ["restore", "write"]
@@ -68,7 +68,7 @@ def restore(bundle: str, version: str, folder: str) -> str:
         git.say("update-ref", "--no-deref", "HEAD", version)
         git.say("reset", "--hard", "--quiet", "--no-recurse-submodules", version)
     except BaseException:
-        _empty(folder)
+        clear(folder, itself=False)
         raise
     return folder
 
@@ -101,14 +101,3 @@ def _quoted(path: bytes) -> bytes:
     return b'"' + b"".join(
         bytes([byte]) if 32 <= byte < 127 and byte not in b'"\\' else b"\\%03o" % byte for byte in path
     ) + b'"'
-
-
-def _empty(folder: str) -> None:
-    """Remove what was begun; the folder was ours, and empty."""
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                os.unlink(path)

@@ -2,10 +2,10 @@
 
 import os
 import re
-import stat
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
+from sumatra.versioncontrol._text import mode_at
 from sumatra.versioncontrol.base import ChangedFile, Revision
 
 __all__ = ["Index", "Seen", "is_outside", "read_commit", "read_index", "read_status"]
@@ -76,7 +76,7 @@ def _tracked(item: bytes, root: str, seen: Seen) -> ChangedFile | None:
     mode: str | None = now.decode()
     if mode == _ABSENT:
         # taken out of the index with "git rm --cached", a file may well be there still
-        mode = _mode(os.path.join(root, path)) if staged == _ABSENT.encode() else None
+        mode = mode_at(os.path.join(root, path)) if staged == _ABSENT.encode() else None
     in_version = before != _ABSENT.encode()
     if mode is None:
         return ChangedFile(path, "deleted") if in_version else None
@@ -92,23 +92,10 @@ def _untracked(
         if path.endswith("/"):
             seen.nested.append(path.rstrip("/"))
         elif path not in changed and len(found) < most:
-            mode = _mode(os.path.join(root, path))
+            mode = mode_at(os.path.join(root, path))
             if mode:
                 found.append(ChangedFile(path, "untracked", mode))
     return found
-
-
-def _mode(path: str) -> str | None:
-    """Return the mode of a file or link as git would write it, or None."""
-    try:
-        bits = os.lstat(path).st_mode
-    except OSError:
-        return None
-    if stat.S_ISLNK(bits):
-        return "120000"
-    if stat.S_ISREG(bits):
-        return "100755" if bits & stat.S_IXUSR else "100644"
-    return None
 
 
 def is_outside(path: str) -> bool:

@@ -17,17 +17,8 @@ from sumatra.versioncontrol import _export, _mercurial_config
 from sumatra.versioncontrol._export import Tree, TreeFile
 from sumatra.versioncontrol._mercurial_dirstate import Parents, read_certain, read_parents
 from sumatra.versioncontrol._mercurial_program import NO_SUBREPOS, Hg, find_hg
-from sumatra.versioncontrol._mercurial_text import (
-    Stream,
-    below,
-    date_of,
-    is_unknown,
-    mode_of,
-    quoted,
-    requirements,
-    small_file,
-)
-from sumatra.versioncontrol._text import listing, printable
+from sumatra.versioncontrol._mercurial_text import Stream, below, date_of, is_unknown, quoted, requirements
+from sumatra.versioncontrol._text import listing, mode_at, printable, small_file
 from sumatra.versioncontrol._urls import scrub
 from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy, is_ours
 
@@ -316,7 +307,7 @@ class MercurialWorkingCopy(WorkingCopy):
 
     def _changed(self, item: bytes) -> ChangedFile | None:
         sign, path = item[:1], os.fsdecode(item[2:])
-        mode = mode_of(os.path.join(self.root, path))
+        mode = mode_at(os.path.join(self.root, path))
         if sign == b"!" or (sign in b"RM" and mode is None):
             return ChangedFile(path, "deleted")
         if sign == b"?":
@@ -471,17 +462,6 @@ class MercurialWorkingCopy(WorkingCopy):
         if "://" in address or os.path.isabs(address):
             return address
         return os.path.normpath(os.path.join(self.root, address))
-
-    def _inside(self, path: str) -> str | None:
-        """Return *path* relative to the root, or None if it lies outside or can't be a file's."""
-        if os.path.isabs(path):
-            relative = os.path.relpath(path, self.root)
-            if relative.startswith(".."):
-                folder = os.path.realpath(os.path.dirname(path))
-                relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), os.path.realpath(self.root))
-        else:
-            relative = os.path.normpath(path)
-        return None if relative in (".", "..") or relative.startswith("../") or "\0" in relative else relative
 
 
 def _key(file: TreeFile) -> _Key:

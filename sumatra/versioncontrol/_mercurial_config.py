@@ -7,12 +7,12 @@ it is in: the user's own may say how to reach other machines, the repository's o
 
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
+
+from sumatra.versioncontrol._text import small_file
 
 __all__ = ["of_repository", "of_user"]
 
-_LARGEST = 1_000_000  # bytes
 _DEEPEST = 10  # files that include files
 _SYSTEM = ("/etc/mercurial/hgrc", "/etc/mercurial/hgrc.d")
 
@@ -52,7 +52,7 @@ def _users_files() -> Iterator[str]:
 
 def _read(path: str, settings: Settings, depth: int) -> None:
     section, name = "", ""
-    for line in _lines(path):
+    for line in small_file(path).decode("utf-8", "surrogateescape").splitlines():
         included = re.match(r"%include\s+(\S.*)$", line)
         removed = re.match(r"%unset\s+(\S+)", line)
         entered = re.match(r"\[([^\[]+)\]", line)
@@ -77,13 +77,3 @@ def _read(path: str, settings: Settings, depth: int) -> None:
         elif item:
             name = f"{section}.{item[1]}"
             settings[name] = item[2]
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would keep us waiting
-            return []
-        with open(path, "rb") as file:
-            return file.read(_LARGEST).decode("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return []

@@ -6,14 +6,13 @@ sub-repositories: it would fetch them, or give up; then they are written by us.
 
 import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from sumatra.errors import VersionControlError
 from sumatra.versioncontrol import _mercurial_config
-from sumatra.versioncontrol._export import prepare
 from sumatra.versioncontrol._mercurial_program import Hg, Reply
+from sumatra.versioncontrol._new_folder import clear, is_there, prepare
 from sumatra.versioncontrol._text import printable
 from sumatra.versioncontrol._urls import scrub
 
@@ -34,9 +33,7 @@ WriteFiles = Callable[[str, str, str], None]
 def clone(url: str, folder: str, write_files: WriteFiles) -> str:
     """Make a clone of *url* in the empty *folder*, and return the folder."""
     address, allows = _address(url)
-    was_there = os.path.lexists(folder)
-    if was_there and (not os.path.isdir(folder) or os.listdir(folder)):
-        raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
+    was_there = is_there(folder)
     folder = os.path.abspath(folder)
     settings = {
         name: value for name, value in _mercurial_config.of_user().items()
@@ -54,7 +51,7 @@ def clone(url: str, folder: str, write_files: WriteFiles) -> str:
         if version.strip("0"):
             _update(hg, version, folder, write_files)
     except BaseException:
-        _empty(folder, itself=not was_there)
+        clear(folder, itself=not was_there)
         raise
     finally:
         hg.stop()
@@ -96,7 +93,7 @@ def restore(path: str, version: str, folder: str, write_files: WriteFiles) -> st
             raise VersionControlError(f"version {version} can't be taken from {printable(path)}: {said}")
         _update(hg, version, folder, write_files)
     except BaseException:
-        _empty(folder, itself=False)
+        clear(folder, itself=False)
         raise
     finally:
         hg.stop()
@@ -140,17 +137,3 @@ def _address(url: str) -> tuple[str, tuple[str, ...]]:
     if not re.fullmatch(_HOST, host):
         raise VersionControlError(f"{clean!r} doesn't name a machine")
     return url, ("network", "programs") if scheme == "ssh" else ("network",)
-
-
-def _empty(folder: str, *, itself: bool) -> None:
-    """Remove what was begun; the folder was ours, and empty."""
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        path = os.path.join(folder, name)
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                os.unlink(path)
-    if itself:
-        with suppress(OSError):
-            os.rmdir(folder)

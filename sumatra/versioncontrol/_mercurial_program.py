@@ -12,20 +12,19 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 from sumatra import process
 from sumatra.errors import VersionControlError
+from sumatra.versioncontrol._lasting_process import Lasting, end
 from sumatra.versioncontrol._text import printable
 from sumatra.versioncontrol._urls import scrub_text
 
 __all__ = ["NO_SUBREPOS", "Hg", "Reply", "find_hg"]
 
 _GUARD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_mercurial_guard.py")
-_IDLE = 2.0  # seconds
 _PATIENCE = 600.0  # seconds for one answer
 _LONGEST_FRAME = 1 << 24  # bytes, other than of output
 _PIECE = 1 << 18  # bytes
@@ -76,13 +75,14 @@ def find_hg() -> str:
     return found
 
 
-class Hg:
+class Hg(Lasting["_Server"]):
     """The hg program, asked about the repository *root*; *writes* may be a path that it may write to."""
 
     def __init__(
         self, root: str, settings: Mapping[str, str] | None = None, *, writes: str = "", allows: Sequence[str] = (),
         requires: Sequence[str] = (),
     ) -> None:
+        super().__init__()
         self.program = find_hg()
         self.root = root
         self._settings = [
@@ -92,9 +92,6 @@ class Hg:
         ]
         self._writes = writes
         self._allows = allows
-        self._server: _Server | None = None
-        self._lock = threading.RLock()
-        self._alarm: threading.Timer | None = None
 
     def ask(self, *words: str | bytes, most: int | None = None, within: bool = True) -> Reply:
         """Return what hg says to *words*, whether it succeeds or not; *within* the repository or without one."""
@@ -150,32 +147,12 @@ class Hg:
         told = [line.removeprefix("abort: ") for line in lines if line.startswith("abort: ")] or lines[-1:]
         return printable(scrub_text(told[0])) if told else f"it ended with status {reply.status}"
 
-    def stop(self) -> None:
-        """End the program; it is started again when it is needed."""
-        with self._lock:
-            if self._alarm:
-                self._alarm.cancel()
-                self._alarm = None
-            if self._server:
-                self._server.stop()
-                self._server = None
-
     def _words(self, words: Sequence[str | bytes], within: bool) -> list[bytes]:
         place = [b"-R", os.fsencode(self.root)] if within else []
         return [*place, *(os.fsencode(word) for word in words)]
 
     def _start(self) -> "_Server":
-        if self._alarm:
-            self._alarm.cancel()
-            self._alarm = None
-        if self._server is None:
-            self._server = _Server(self.program, self.root, self._settings, self._environment())
-        return self._server
-
-    def _rest(self) -> None:
-        self._alarm = threading.Timer(_IDLE, self.stop)
-        self._alarm.daemon = True
-        self._alarm.start()
+        return self._started(lambda: _Server(self.program, self.root, self._settings, self._environment()))
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HG", "CHG", "SMT_HG_"))}
@@ -305,9 +282,4 @@ class _Server:
 
     def stop(self) -> None:
         """End the process."""
-        self._child.kill()
-        for pipe in (self._child.stdin, self._child.stdout):
-            with suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
-        self._child.wait()
-        self._said.close()
+        end(self._child, self._said)

@@ -2,14 +2,13 @@
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 from sumatra.errors import VersionControlError
-from sumatra.versioncontrol._text import mode_of_bits, printable, small_file
+from sumatra.versioncontrol._text import printable, small_file
 
-__all__ = ["Stream", "below", "date_of", "is_unknown", "mode_of", "quoted", "requirements", "small_file"]
+__all__ = ["Stream", "below", "date_of", "is_unknown", "quoted", "requirements"]
 
 _ANCESTOR = r"((?:\^[12]?|~\d{1,6})*)$"  # what may follow a name: its first or second parent, its n-th ancestor
 
@@ -77,15 +76,6 @@ def requirements(folder: str) -> list[str]:
     found = small_file(os.path.join(folder, "requires"))
     found += b"\n" + small_file(os.path.join(folder, "store", "requires"))
     return found.decode("utf-8", "replace").split()
-
-
-def mode_of(path: str) -> str | None:
-    """Return the mode of a file or link as git would write it, or None."""
-    try:
-        bits = os.lstat(path).st_mode
-    except OSError:
-        return None
-    return mode_of_bits(bits) if stat.S_ISLNK(bits) or stat.S_ISREG(bits) else None
 
 
 def below(folder: str, patch: str) -> str:

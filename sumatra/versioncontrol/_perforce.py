@@ -16,9 +16,11 @@ from sumatra.errors import VersionControlError
 from sumatra.records import Repository
 from sumatra.versioncontrol import _perforce_making
 from sumatra.versioncontrol._export import Tree, TreeFile
-from sumatra.versioncontrol._perforce_files import DepotFile, as_on_disk, is_certainly, mode_of, on_disk, patch
+from sumatra.versioncontrol._perforce_answers import GONE, Printed, depot_file, number_of
+from sumatra.versioncontrol._perforce_files import DepotFile, as_on_disk, is_certainly, on_disk, patch
 from sumatra.versioncontrol._perforce_program import P4, Item, config_name, decoded, encoded, settings_of
-from sumatra.versioncontrol._text import listing, printable
+from sumatra.versioncontrol._perforce_untracked import untracked_files
+from sumatra.versioncontrol._text import cut, listing, mode_at, mode_of, printable
 from sumatra.versioncontrol.base import ChangedFile, Revision, Status, WorkingCopy, is_ours
 
 __all__ = ["BACKEND", "PerforceFolder", "PerforceWorkingCopy"]
@@ -26,10 +28,7 @@ __all__ = ["BACKEND", "PerforceFolder", "PerforceWorkingCopy"]
 MOST_UNTRACKED = 100_000
 _MOST_DIFF = 16_000_000  # letters
 _AT_ONCE = 200  # files in one question
-#: Folders that belong to other systems, or to us.
-_PASSED_OVER = (".git", ".hg", ".svn", ".bzr", ".smt")
 _FIELDS = "depotFile,clientFile,headRev,headChange,headType,headAction,haveRev,fileSize,digest,action,unresolved"
-_GONE = (b"delete", b"move/delete", b"purge", b"archive")
 _CHANGE = r"@?0*([1-9][0-9]{0,9})"
 #: Labels and dates; nothing that has a meaning of its own to p4.
 _LABEL = r"[^\s\-@#%*,=&|<>/.~][^\s@#%*,=&|<>]{0,200}"
@@ -122,7 +121,7 @@ class PerforceWorkingCopy(WorkingCopy):
         notes = list(look.notes)
         if untracked:
             tracked = look.files.keys() | look.opened.keys()
-            found = self._untracked(tracked)
+            found = untracked_files(self.root, tracked, self._p4, MOST_UNTRACKED)
             if len(found) > MOST_UNTRACKED:
                 notes.append(
                     f"untracked files beyond {MOST_UNTRACKED:,} weren't looked at; name folders of data in .p4ignore"
@@ -135,11 +134,12 @@ class PerforceWorkingCopy(WorkingCopy):
         look = self._look()
         changed = sorted(self._changed(look))
         before = self._printed([look.files[change.path] for change in changed if change.path in look.files])
-        return _cut(
+        patches = (
             patch(change.path, before.get(change.path),
                   None if change.kind == "deleted" else on_disk(os.path.join(self.root, change.path)))
             for change in changed
         )
+        return cut(patches, _MOST_DIFF)
 
     def content(self, path: str, version: str | None = None) -> bytes:
         """Return what *path* holds at *version*, with its keywords filled in as in a workspace."""
@@ -164,7 +164,7 @@ class PerforceWorkingCopy(WorkingCopy):
         for start in range(0, len(asked), _AT_ONCE):
             names = [f"{self._top}/{encoded(path)}" for path in asked[start:start + _AT_ONCE]]
             for item in self._p4.ask("fstat", "-T", _FIELDS, *names).items:
-                if "haveRev" in item or item.get("action", b"delete") not in _GONE:
+                if "haveRev" in item or item.get("action", b"delete") not in GONE:
                     found.add(self._path_of(item) or "")
         return found & set(asked)
 
@@ -219,7 +219,7 @@ class PerforceWorkingCopy(WorkingCopy):
         paths = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
         old = self._printed([before[path] for path in paths if path in before])
         new = self._printed([after[path] for path in paths if path in after])
-        return _cut(patch(path, old.get(path), new.get(path)) for path in paths)
+        return cut((patch(path, old.get(path), new.get(path)) for path in paths), _MOST_DIFF)
 
     def is_pushed(self, version: str | None = None) -> bool | None:
         """Return True: a change that is submitted is on the server.  None before the first."""
@@ -241,7 +241,7 @@ class PerforceWorkingCopy(WorkingCopy):
         """Yield what each of *files* holds, with keywords filled in."""
         for start in range(0, len(files), _AT_ONCE):
             wanted = [_key(file) for file in files[start:start + _AT_ONCE]]
-            printed = _Printed(self._p4.stream("print", *(f"{file.depot}#{file.revision}" for file in wanted)))
+            printed = Printed(self._p4.stream("print", *(f"{file.depot}#{file.revision}" for file in wanted)))
             for file in wanted:
                 pieces = printed.pieces(file.depot)
                 if file.base in ("symlink", "utf16"):
@@ -283,11 +283,11 @@ class PerforceWorkingCopy(WorkingCopy):
             if path is None:
                 outside += 1
                 continue
-            newest = max(newest, _number(item, "headChange"))
-            if "headRev" in item and item.get("headAction") not in _GONE:
-                head[path] = _depot_file(path, item)
-            if _number(item, "haveRev") > 0:
-                have[path] = _number(item, "haveRev")
+            newest = max(newest, number_of(item, "headChange"))
+            if "headRev" in item and item.get("headAction") not in GONE:
+                head[path] = depot_file(path, item)
+            if number_of(item, "haveRev") > 0:
+                have[path] = number_of(item, "haveRev")
             if "action" in item:
                 opened[path] = item["action"]
             if "unresolved" in item:
@@ -315,14 +315,14 @@ class PerforceWorkingCopy(WorkingCopy):
         highest = 0
         deleted: dict[str, int] = {}
         for item in self._p4.ask("fstat", "-T", _FIELDS, f"{self._top}/...#have").items:
-            highest = max(highest, _number(item, "headChange"))
+            highest = max(highest, number_of(item, "headChange"))
         if not highest:
             return str(newest), dict(head)  # nothing was synchronised
         files = self._at(str(highest))
         surplus = files.keys() - have.keys()
         if surplus and surplus.isdisjoint(head):  # the last that was synchronised may have been that files are gone
             for item in self._p4.ask("fstat", "-T", _FIELDS, f"{self._top}/...@{newest}").items:
-                deleted[self._path_of(item) or ""] = _number(item, "headChange")
+                deleted[self._path_of(item) or ""] = number_of(item, "headChange")
             later = max(deleted.get(path, 0) for path in surplus)
             if later > highest:
                 others = self._at(str(later))
@@ -338,8 +338,8 @@ class PerforceWorkingCopy(WorkingCopy):
         reply = self._p4.ask("fstat", "-Ol", "-T", _FIELDS, what)
         for item in reply.items:
             path = self._path_of(item)
-            if path is not None and "headRev" in item and item.get("headAction") not in _GONE:
-                files[path] = _depot_file(path, item)
+            if path is not None and "headRev" in item and item.get("headAction") not in GONE:
+                files[path] = depot_file(path, item)
         return files
 
     def _path_of(self, item: Item) -> str | None:
@@ -377,43 +377,10 @@ class PerforceWorkingCopy(WorkingCopy):
             if printed.get(file.path) != on_disk(os.path.join(self.root, file.path)):
                 yield ChangedFile(file.path, "modified", mode)
         for path, action in look.opened.items():
-            if path not in look.files and action not in _GONE and not is_ours(path):
-                try:
-                    mode = mode_of(os.lstat(os.path.join(self.root, path)).st_mode)
-                except OSError:
-                    continue
+            if path not in look.files and action not in GONE and not is_ours(path):
+                mode = mode_at(os.path.join(self.root, path))
                 if mode:
                     yield ChangedFile(path, "added", mode)
-
-    def _untracked(self, tracked: set[str]) -> list[tuple[str, str]]:
-        """Return the files that Perforce doesn't know and wouldn't ignore, and their modes; a level at a time."""
-        folders = {folder for path in tracked for folder in _above(path)}
-        found: list[tuple[str, str]] = []
-        waiting = [""]
-        while waiting and len(found) <= MOST_UNTRACKED:
-            files: dict[str, str] = {}
-            inner: list[str] = []
-            for below in waiting:
-                for entry in _entries(os.path.join(self.root, below)):
-                    path = f"{below}/{entry.name}" if below else entry.name
-                    if entry.is_dir(follow_symlinks=False):
-                        if entry.name not in _PASSED_OVER:
-                            inner.append(path)
-                    elif path not in tracked and entry.name != config_name() and not is_ours(path):
-                        mode = mode_of(entry.stat(follow_symlinks=False).st_mode)
-                        if mode:
-                            files[path] = mode
-            unknown = self._not_ignored([path for path in inner if path not in folders])
-            found += [(path, files[path]) for path in sorted(self._not_ignored(list(files)))]
-            waiting = [path for path in inner if path in folders or path in unknown]
-        return found
-
-    def _not_ignored(self, paths: list[str]) -> set[str]:
-        """Return those of *paths*, all files or all folders, that p4 wouldn't ignore."""
-        if not paths:
-            return set()
-        full = {os.path.join(self.root, path): path for path in paths}
-        return set(full.values()) - {full[path] for path in self._p4.ignored(list(full))}
 
     def _printed(self, files: Sequence[DepotFile]) -> dict[str, bytes]:
         """Return what *files* hold, as they would be on disk."""
@@ -457,16 +424,8 @@ class PerforceWorkingCopy(WorkingCopy):
         return self._p4.port or "perforce:1666"
 
     def _inside(self, path: str) -> str | None:
-        """Return *path* relative to the root, or None if it lies outside or can't be a file's."""
-        if os.path.isabs(path):
-            relative = os.path.relpath(path, self.root)
-            if relative.startswith(".."):
-                folder = os.path.realpath(os.path.dirname(path))
-                relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), os.path.realpath(self.root))
-        else:
-            relative = os.path.normpath(path)
-        bad = relative in (".", "..") or relative.startswith("../") or "\0" in relative or "..." in relative
-        return None if bad else relative
+        inside = super()._inside(path)
+        return None if inside is None or "..." in inside else inside  # that would name many files to p4
 
 
 class PerforceFolder(PerforceWorkingCopy):
@@ -498,43 +457,6 @@ class PerforceFolder(PerforceWorkingCopy):
         return decoded(path[len(before):]) if path.startswith(before) else None
 
 
-class _Printed:
-    """Contents of files, in the order in which they were asked for."""
-
-    def __init__(self, items: Iterator[Item]) -> None:
-        self._items = items
-        self._next: Item | None = next(items, None)
-
-    def pieces(self, depot: str) -> Iterator[bytes]:
-        """Yield what the file *depot* holds; raises `VersionControlError` if it isn't the next."""
-        found = self._next
-        if found is None or os.fsdecode(found.get("depotFile", b"")) != depot:
-            said = (found or {}).get("data", b"").decode("utf-8", "replace")
-            raise VersionControlError(f"p4 can't print {printable(depot)}: {' '.join(said.split())[:200]}", "p4 print")
-        self._next = next(self._items, None)
-        while self._next is not None and "depotFile" not in self._next:
-            if self._next.get("code") == b"error":
-                said = self._next.get("data", b"").decode("utf-8", "replace")
-                raise VersionControlError(f"p4 can't print {printable(depot)}: {' '.join(said.split())[:200]}")
-            yield self._next.get("data", b"")
-            self._next = next(self._items, None)
-
-
-def _depot_file(path: str, item: Item) -> DepotFile:
-    return DepotFile(
-        path, os.fsdecode(item.get("depotFile", b"")), _number(item, "headRev"),
-        item.get("headType", b"text").decode("ascii", "replace"), item.get("digest", b"").decode("ascii", "replace"),
-        _number(item, "fileSize") if "fileSize" in item else -1,
-    )
-
-
-def _number(item: Item, name: str) -> int:
-    try:
-        return int(item.get(name, b"0"))
-    except ValueError:
-        return 0
-
-
 def _revisions(files: Mapping[str, DepotFile]) -> dict[str, int]:
     return {path: file.revision for path, file in files.items()}
 
@@ -553,36 +475,12 @@ def _key(file: TreeFile) -> DepotFile:
     return file.key
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        return []
-
-
-def _above(path: str) -> Iterator[str]:
-    folder = os.path.dirname(path)
-    while folder:
-        yield folder
-        folder = os.path.dirname(folder)
-
-
 def _is_same(one: str, other: str) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _is_below(path: str, folder: str) -> bool:
     return os.path.realpath(path).startswith(os.path.realpath(folder).rstrip("/") + "/")
-
-
-def _cut(patches: Iterable[str]) -> str:
-    whole = ""
-    for each in patches:
-        whole += each
-        if len(whole) > _MOST_DIFF:
-            return whole[:_MOST_DIFF] + "\n[cut here: the patch is too long]\n"
-    return whole
 
 
 BACKEND = PerforceWorkingCopy

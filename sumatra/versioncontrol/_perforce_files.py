@@ -2,13 +2,12 @@
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sumatra.versioncontrol._text import in_patch, printable
+from sumatra.versioncontrol._text import in_patch, open_file, printable
 
-__all__ = ["DepotFile", "as_on_disk", "is_certainly", "mode_of", "on_disk", "patch"]
+__all__ = ["DepotFile", "as_on_disk", "is_certainly", "on_disk", "patch"]
 
 #: What the older names of types stand for, as far as it matters here.
 _OLD_TYPES = {
@@ -50,20 +49,11 @@ class DepotFile(NamedTuple):
         return "100755" if "x" in self.flags else "100644"
 
 
-def mode_of(bits: int) -> str | None:
-    """Return the mode of a file or link as git would write it, or None for what is neither."""
-    if stat.S_ISLNK(bits):
-        return "120000"
-    if stat.S_ISREG(bits):
-        return "100755" if bits & stat.S_IXUSR else "100644"
-    return None
-
-
 def on_disk(path: str) -> bytes:
     """Return what a file holds, or where a link points to."""
     if os.path.islink(path):
         return os.fsencode(os.readlink(path))
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+    with open_file(path) as file:
         return file.read()
 
 

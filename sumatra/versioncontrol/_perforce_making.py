@@ -4,8 +4,10 @@ import os
 import re
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sumatra.errors import VersionControlError
+from sumatra.versioncontrol._new_folder import clear, is_there
 from sumatra.versioncontrol._perforce_program import P4, Settings, config_name, encoded, settings_of
 from sumatra.versioncontrol._text import printable
 from sumatra.versioncontrol._urls import scrub
@@ -62,8 +64,7 @@ def open_url(url: str, folder: str) -> tuple[P4, str]:
 def make_workspace(url: str, folder: str) -> None:
     """Make *folder* (empty, or not there yet) a workspace of what *url* names, and fetch its files."""
     folder = os.path.abspath(folder)
-    if os.path.lexists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
-        raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
+    was_there = is_there(folder)
     if not folder.isprintable() or '"' in folder:
         raise VersionControlError(f"a workspace of Perforce's can't be in {printable(folder)}, because of its name")
     p4, place = open_url(url, folder)
@@ -74,7 +75,6 @@ def make_workspace(url: str, folder: str) -> None:
         f"Client: {name}\n\nHost: {_host()}\n\nRoot: {folder}\n\nDescription:\n\tmade by Sumatra\n\n"
         f'View:\n\t"{place}/..." "//{name}/..."\n'
     )
-    made = not os.path.lexists(folder)
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
@@ -84,7 +84,9 @@ def make_workspace(url: str, folder: str) -> None:
         p4.tell(["-c", name, "sync", "-q", f"//{name}/..."], writes=folder, timeout=_LONG)
         _write_settings(folder, p4.port, name)
     except BaseException:
-        _undo(p4, name, folder, made)
+        clear(folder, itself=not was_there)
+        with suppress(VersionControlError):
+            p4.tell(["client", "-d", name])
         raise
 
 
@@ -94,24 +96,6 @@ def _write_settings(folder: str, port: str, client: str) -> None:
         raise VersionControlError(f"{path} is in the depot, so that Sumatra can't write its own", "p4 client, by hand")
     with open(path, "x", encoding="utf-8") as file:
         file.write(f"P4PORT={port}\nP4CLIENT={client}\n")
-
-
-def _undo(p4: P4, name: str, folder: str, made: bool) -> None:
-    """Take back what was done, as far as possible; the folder was empty."""
-    import shutil
-
-    for entry in os.listdir(folder):
-        path = os.path.join(folder, entry)
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            os.unlink(path)
-    if made:
-        os.rmdir(folder)
-    try:
-        p4.tell(["client", "-d", name])
-    except VersionControlError:
-        pass
 
 
 def _name(folder: str) -> str:

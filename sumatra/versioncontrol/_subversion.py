@@ -18,7 +18,7 @@ from sumatra.versioncontrol._subversion_db import Node, Notes
 from sumatra.versioncontrol._subversion_keywords import Facts, Form, form_of
 from sumatra.versioncontrol._subversion_status import look, pristine
 from sumatra.versioncontrol._subversion_text import Apart, named_version, no_version, parse_version, properties, quoted
-from sumatra.versioncontrol._text import listing, printable
+from sumatra.versioncontrol._text import listing, open_file, printable
 from sumatra.versioncontrol._urls import scrub
 from sumatra.versioncontrol.base import Revision, Status, WorkingCopy
 
@@ -362,17 +362,6 @@ class SubversionWorkingCopy(WorkingCopy):
         rest = inside[len(below):].lstrip("/")
         return self._address(f"{url}/{quoted(rest)}" if rest else url), revision
 
-    def _inside(self, path: str) -> str | None:
-        """Return *path* relative to the root, or None if it lies outside or can't be a file's."""
-        if os.path.isabs(path):
-            relative = os.path.relpath(path, self.root)
-            if relative.startswith(".."):
-                folder = os.path.realpath(os.path.dirname(path))
-                relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), os.path.realpath(self.root))
-        else:
-            relative = os.path.normpath(path)
-        return None if relative in (".", "..") or relative.startswith("../") or "\0" in relative else relative
-
 
 def _branch(notes: Notes) -> str | None:
     """Return the branch, where the folders are called as they usually are."""
@@ -472,8 +461,7 @@ def _content(file: TreeFile) -> Iterator[bytes]:
     held = b""
     whole = key.is_special or key.form != Form()
     try:
-        descriptor = os.open(pristine(key.folder, key.checksum), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as source:
+        with open_file(pristine(key.folder, key.checksum)) as source:
             while piece := source.read(_PIECE):
                 digest.update(piece)
                 if whole:

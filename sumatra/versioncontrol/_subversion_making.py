@@ -4,10 +4,10 @@ import os
 import shutil
 import tempfile
 import weakref
-from contextlib import suppress
 from typing import NamedTuple
 
 from sumatra.errors import VersionControlError
+from sumatra.versioncontrol._new_folder import clear, is_there
 from sumatra.versioncontrol._subversion_client import Client, address_of
 from sumatra.versioncontrol._subversion_text import Apart
 from sumatra.versioncontrol._text import printable
@@ -40,9 +40,7 @@ class Made:
 def checkout(client: Client, url: str, folder: str) -> str:
     """Make a working copy of *url* in the empty *folder*, without externals, and return the folder."""
     address = address_of(url)
-    was_there = os.path.lexists(folder)
-    if was_there and (not os.path.isdir(folder) or os.listdir(folder)):
-        raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
+    was_there = is_there(folder)
     folder = os.path.abspath(folder)
     clean = printable(scrub(url))
     try:
@@ -51,7 +49,7 @@ def checkout(client: Client, url: str, folder: str) -> str:
             raise VersionControlError("that is a file")
         client.checkout(address, str(place.revision), folder)
     except BaseException as error:
-        _empty(folder, itself=not was_there)
+        clear(folder, itself=not was_there)
         if isinstance(error, VersionControlError):
             said = str(error.message).replace(url, scrub(url))
             raise VersionControlError(f"{clean} can't be checked out: {said}", error.hint) from error
@@ -109,17 +107,3 @@ def _unquoted(name: str) -> str:
     from urllib.parse import unquote
 
     return unquote(name)
-
-
-def _empty(folder: str, *, itself: bool) -> None:
-    """Remove what was begun; the folder was ours, and empty."""
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        path = os.path.join(folder, name)
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                os.unlink(path)
-    if itself:
-        with suppress(OSError):
-            os.rmdir(folder)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from sumatra.versioncontrol._export import TreeFile
-from sumatra.versioncontrol._text import in_patch, printable
+from sumatra.versioncontrol._text import cut, in_patch, open_file, printable
 from sumatra.versioncontrol.base import ChangedFile
 
 __all__ = ["of_changes", "of_trees"]
@@ -17,10 +17,11 @@ _NO_NEWLINE = "\\ No newline at end of file\n"
 
 def of_changes(root: str, changed: Iterable[ChangedFile], before: Callable[[str], bytes]) -> str:
     """Return a patch of the files *changed* below *root*; *before* returns what they were."""
-    return _cut(
+    patches = (
         _patch(change.path, None if change.kind == "added" else before(change.path), _now(root, change))
         for change in sorted(changed)
     )
+    return cut(patches, _MOST)
 
 
 def of_trees(
@@ -33,7 +34,7 @@ def of_trees(
             if both[0] != both[1]:
                 yield _patch(path, both[0], both[1])
 
-    return _cut(pieces())
+    return cut(pieces(), _MOST)
 
 
 def _now(root: str, change: ChangedFile) -> bytes | None:
@@ -43,18 +44,9 @@ def _now(root: str, change: ChangedFile) -> bytes | None:
     with suppress(OSError):
         if change.mode == "120000":
             return os.fsencode(os.readlink(path))
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        with open_file(path) as file:
             return file.read(_LARGE + 1)
     return b""
-
-
-def _cut(pieces: Iterable[str]) -> str:
-    patch = ""
-    for piece in pieces:
-        patch += piece
-        if len(patch) > _MOST:
-            return patch[:_MOST] + "\n[cut here: the patch is too long]\n"
-    return patch
 
 
 def _patch(path: str, was: bytes | None, is_now: bytes | None) -> str:

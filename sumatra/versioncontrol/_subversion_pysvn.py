@@ -3,6 +3,7 @@
 The program comes first, because it can be ended where a server doesn't answer.  The configuration is the same.
 """
 
+import os
 import re
 import shutil
 import tempfile
@@ -22,7 +23,7 @@ __all__ = ["Pysvn"]
 
 
 class Pysvn:
-    """Python's own binding of Subversion's library; see `sumatra.versioncontrol._subversion_program.Client`."""
+    """Python's own binding of Subversion's library; see `sumatra.versioncontrol._subversion_client.Client`."""
 
     def __init__(self) -> None:
         folder = tempfile.mkdtemp(prefix="smt-svn-")
@@ -77,8 +78,6 @@ class Pysvn:
 
     def update(self, folder: str, paths: Sequence[str], revision: str) -> None:
         """Bring *paths* to *revision*."""
-        import os
-
         names = [os.path.join(folder, path) for path in paths]
         self._done("update", lambda: self._client.update(
             names, revision=_revision(revision), ignore_externals=True

@@ -13,9 +13,10 @@ from typing import NamedTuple
 from sumatra.versioncontrol._subversion_db import Node, Notes
 from sumatra.versioncontrol._subversion_keywords import form_of
 from sumatra.versioncontrol._subversion_text import ignores, is_ignored, properties, skel, usual_ignores
+from sumatra.versioncontrol._text import mode_of, open_file
 from sumatra.versioncontrol.base import ChangedFile
 
-__all__ = ["Seen", "look", "mode_of", "pristine"]
+__all__ = ["Seen", "look", "pristine"]
 
 _REGULAR_OR_RUN = 0o170100  # what kind of file it is, and whether its owner can execute it
 _Patterns = tuple[re.Pattern[str], ...]
@@ -36,15 +37,6 @@ def pristine(root: str, checksum: str | None) -> str:
     if not re.fullmatch("[0-9a-f]{40}", digest):
         return ""
     return os.path.join(root, ".svn", "pristine", digest[:2], f"{digest}.svn-base")
-
-
-def mode_of(bits: int) -> str | None:
-    """Return the mode of a file or link as git would write it, or None."""
-    if stat.S_ISLNK(bits):
-        return "120000"
-    if stat.S_ISREG(bits):
-        return "100755" if bits & stat.S_IXUSR else "100644"
-    return None
 
 
 def look(root: str, notes: Notes, untracked: bool, most: int, whole: Callable[[], Notes]) -> Seen:
@@ -202,7 +194,7 @@ class _Look:
             form = form_of(properties(node.properties))
             if form.eol is None and not form.keywords:
                 return node.size in (None, -1, facts.st_size) and _sha1_of(where) == node.checksum
-            with open(os.open(where, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            with open_file(where) as file:
                 return _sha1(form.plain(file.read())) == node.checksum
         except OSError:
             return False
@@ -231,7 +223,7 @@ def _sha1(content: bytes) -> str:
 
 
 def _sha1_of(path: str) -> str:
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+    with open_file(path) as file:
         return "$sha1$" + hashlib.file_digest(file, "sha1").hexdigest()
 
 

@@ -9,12 +9,11 @@ other, makes such a copy again.
 
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sumatra.errors import VersionControlError
-from sumatra.versioncontrol._text import printable
+from sumatra.versioncontrol._text import printable, small_file
 
 __all__ = [
     "Apart", "ignores", "is_ignored", "named_version", "no_version", "parse_version", "properties", "quoted",
@@ -28,7 +27,6 @@ _USUALLY_IGNORED = (
 )
 _SAFE = "/!$&'()*+,:;~"
 _DEEPEST = 10
-_LARGEST = 1_000_000  # bytes
 
 _Skel = bytes | list["_Skel"]
 
@@ -176,7 +174,7 @@ def _setting(file: str, section: str, name: str) -> str | None:
 def settings(path: str) -> Iterator[tuple[str, str, str]]:
     """Yield section, name and value of all that a file of Subversion's configuration sets."""
     section, held = "", None
-    for line in _lines(path):
+    for line in small_file(path).decode("utf-8", "replace").splitlines():
         if line.startswith("#") or not line.strip():
             continue
         if line[0].isspace():
@@ -191,16 +189,6 @@ def settings(path: str) -> Iterator[tuple[str, str, str]]:
             held = section, found[1], found[2].strip()
     if held:
         yield held
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would keep us waiting
-            return []
-        with open(path, "rb") as file:
-            return file.read(_LARGEST).decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
 
 
 def no_version(name: str, root: str) -> VersionControlError:

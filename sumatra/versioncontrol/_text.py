@@ -1,10 +1,13 @@
-"""Names of any bytes in sentences, modes as git writes them, and small files that may be something else."""
+"""Names of any bytes in sentences, modes as git writes them, and files that may be something else."""
 
 import os
 import stat
 from collections.abc import Iterable
+from io import BufferedReader
 
-__all__ = ["in_patch", "listing", "mode_of_bits", "printable", "small_file"]
+__all__ = [
+    "cut", "in_patch", "listing", "mode_at", "mode_of", "mode_of_bits", "open_file", "printable", "small_file",
+]
 
 
 def printable(path: str) -> str:
@@ -35,8 +38,36 @@ def small_file(path: str) -> bytes:
         return b""
 
 
+def open_file(path: str) -> BufferedReader:
+    """Return the file *path*, open for reading; a link isn't followed, and a pipe doesn't keep us waiting."""
+    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+
+
+def cut(pieces: Iterable[str], most: int) -> str:
+    """Return *pieces* of a patch as one text, which says so where it was cut after *most* characters."""
+    patch = ""
+    for piece in pieces:
+        patch += piece
+        if len(patch) > most:
+            return patch[:most] + "\n[cut here: the patch is too long]\n"
+    return patch
+
+
 def mode_of_bits(bits: int) -> str:
     """Return the mode of a file or link, of which ``lstat`` tells *bits*, as git would write it."""
     if stat.S_ISLNK(bits):
         return "120000"
     return "100755" if bits & stat.S_IXUSR else "100644"
+
+
+def mode_of(bits: int) -> str | None:
+    """Return the mode of what ``lstat`` tells *bits* of, as git would write it, or None for no file and no link."""
+    return mode_of_bits(bits) if stat.S_ISLNK(bits) or stat.S_ISREG(bits) else None
+
+
+def mode_at(path: str) -> str | None:
+    """Return the mode of the file or link *path* as git would write it, or None where there is neither."""
+    try:
+        return mode_of(os.lstat(path).st_mode)
+    except OSError:
+        return None

@@ -5,6 +5,7 @@ references or its configuration, takes no lock in it, and starts nothing that th
 file-system monitors, text converters): a repository may come from a stranger.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -166,14 +167,14 @@ class WorkingCopy(ABC):
         Raises `VersionControlError` if there is no such version, if a content is gone or damaged, or for names that
         could lead out of *folder*; nothing is written then, or (on a disk that is full) a part.
         """
-        from sumatra.versioncontrol import _export
+        from sumatra.versioncontrol import _export, _new_folder
 
         changes = tuple(changes)
         moved = _export.moved_submodules(changes, content)
         tree = _export.Tree(()) if version is None else self.tree(version, moved)
         if without:
             tree = tree._replace(files=[file for file in tree.files if file.path not in without])
-        return _export.write(tree, self.contents, changes, _export.prepare(folder), content)
+        return _export.write(tree, self.contents, changes, _new_folder.prepare(folder), content)
 
     def stand_in(self, version: str, folder: str) -> bool:
         """Write into *folder* what has the system's programs take *version* for the current one; tell if it was done.
@@ -220,3 +221,14 @@ class WorkingCopy(ABC):
         """Return the paths of the changed files of *kinds*."""
         wanted = set(kinds)
         return [change.path for change in self.status().changed if change.kind in wanted]
+
+    def _inside(self, path: str) -> str | None:
+        """Return *path* (absolute, or relative to the root) relative to the root; None if it can't be a file in it."""
+        if os.path.isabs(path):
+            relative = os.path.relpath(path, self.root)
+            if relative.startswith(".."):
+                folder = os.path.realpath(os.path.dirname(path))
+                relative = os.path.relpath(os.path.join(folder, os.path.basename(path)), os.path.realpath(self.root))
+        else:
+            relative = os.path.normpath(path)
+        return None if relative in (".", "..") or relative.startswith("../") or "\0" in relative else relative

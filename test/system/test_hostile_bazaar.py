@@ -12,34 +12,16 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from sumatra.errors import VersionControlError
+from sumatra.testing.traps import Trap, beside, look_at
 from sumatra.testing.workingcopies import files_below, fingerprint, kept_changes, no_content
-from sumatra.versioncontrol import _bazaar_program, find
+from sumatra.versioncontrol import _bazaar_program
 from sumatra.versioncontrol._bazaar import BazaarWorkingCopy
 
 pytestmark = [pytest.mark.needs("brz"), pytest.mark.slow]
-
-
-class Trap(NamedTuple):
-    """A command that leaves a trace, and where to look for it."""
-
-    command: Path
-    trace: Path
-
-
-@pytest.fixture
-def trap(tmp_path: Path) -> Trap:
-    folder = tmp_path / "traps"
-    folder.mkdir()
-    trace = folder / "trace"
-    command = folder / "command"
-    command.write_text(f"#!/bin/sh\necho \"$0 $*\" >> '{trace}'\nexit 1\n")
-    command.chmod(0o755)
-    return Trap(command, trace)
 
 
 def brz(folder: Path, *words: str, check: bool = True) -> str:
@@ -84,10 +66,6 @@ def repository(model: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def beside(copy: BazaarWorkingCopy, name: str) -> str:
-    return os.path.join(os.path.dirname(copy.root), name)
-
-
 DEEDS: list[Callable[[BazaarWorkingCopy], object]] = [
     lambda copy: (copy.repository(), copy.user(), copy.version(), copy.has_changed(), copy.changed_paths()),
     lambda copy: (copy.status(), copy.status(untracked=False)),
@@ -107,12 +85,7 @@ DEEDS: list[Callable[[BazaarWorkingCopy], object]] = [
 
 def look_at_everything(folder: Path) -> None:
     """Do all that a working copy can do."""
-    with contextlib.suppress(VersionControlError):
-        copy = find(str(folder))
-        assert isinstance(copy, BazaarWorkingCopy)
-        for deed in DEEDS:
-            with contextlib.suppress(VersionControlError):
-                deed(copy)
+    look_at(folder, BazaarWorkingCopy, DEEDS)
 
 
 def test_what_is_done_to_hostile_branches_works_on_good_ones(repository: Path) -> None:

@@ -10,34 +10,16 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from sumatra.errors import VersionControlError
+from sumatra.testing.traps import Trap, beside, look_at
 from sumatra.testing.workingcopies import files_below, fingerprint, kept_changes, no_content
-from sumatra.versioncontrol import _mercurial_dirstate, _mercurial_program, find
+from sumatra.versioncontrol import _mercurial_dirstate, _mercurial_program
 from sumatra.versioncontrol._mercurial import MercurialWorkingCopy
 
 pytestmark = [pytest.mark.needs("hg"), pytest.mark.slow]
-
-
-class Trap(NamedTuple):
-    """A command that leaves a trace, and where to look for it."""
-
-    command: Path
-    trace: Path
-
-
-@pytest.fixture
-def trap(tmp_path: Path) -> Trap:
-    folder = tmp_path / "traps"
-    folder.mkdir()
-    trace = folder / "trace"
-    command = folder / "command"
-    command.write_text(f"#!/bin/sh\necho \"$0 $*\" >> '{trace}'\nexit 1\n")
-    command.chmod(0o755)
-    return Trap(command, trace)
 
 
 def hg(folder: Path, *words: str, check: bool = True, **environment: str) -> str:
@@ -79,10 +61,6 @@ def repository(model: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def beside(copy: MercurialWorkingCopy, name: str) -> str:
-    return os.path.join(os.path.dirname(copy.root), name)
-
-
 DEEDS: list[Callable[[MercurialWorkingCopy], object]] = [
     lambda copy: (copy.repository(), copy.user(), copy.version(), copy.has_changed(), copy.changed_paths()),
     lambda copy: (copy.status(), copy.status(untracked=False), copy.diff()),
@@ -100,12 +78,7 @@ DEEDS: list[Callable[[MercurialWorkingCopy], object]] = [
 
 def look_at_everything(folder: Path) -> None:
     """Do all that a working copy can do."""
-    with contextlib.suppress(VersionControlError):
-        copy = find(str(folder))
-        assert isinstance(copy, MercurialWorkingCopy)
-        for deed in DEEDS:
-            with contextlib.suppress(VersionControlError):
-                deed(copy)
+    look_at(folder, MercurialWorkingCopy, DEEDS)
 
 
 def test_what_is_done_to_hostile_repositories_works_on_good_ones(repository: Path) -> None:

@@ -11,34 +11,16 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from sumatra.errors import VersionControlError
+from sumatra.testing.traps import Trap, beside
 from sumatra.testing.workingcopies import files_below, kept_changes, no_content
 from sumatra.versioncontrol import _git_program, find
 from sumatra.versioncontrol._git import GitWorkingCopy
 
 pytestmark = pytest.mark.needs("git")
-
-
-class Trap(NamedTuple):
-    """A command that leaves a trace, and where to look for it."""
-
-    command: Path
-    trace: Path
-
-
-@pytest.fixture
-def trap(tmp_path: Path) -> Trap:
-    folder = tmp_path / "traps"
-    folder.mkdir()
-    trace = folder / "trace"
-    command = folder / "command"
-    command.write_text(f"#!/bin/sh\necho \"$0 $*\" >> '{trace}'\nexit 1\n")
-    command.chmod(0o755)
-    return Trap(command, trace)
 
 
 def git(folder: Path, *words: str, stdin: bytes | None = None, check: bool = True, **environment: str) -> str:
@@ -80,10 +62,6 @@ DEEDS_WITH_VERSIONS: list[Callable[[GitWorkingCopy], object]] = [
     lambda copy: copy.bundle("HEAD", beside(copy, "bundle")),
     lambda copy: copy.unbundle(beside(copy, "bundle"), copy.version() or "", beside(copy, "restored")),
 ]
-
-
-def beside(copy: GitWorkingCopy, name: str) -> str:
-    return os.path.join(os.path.dirname(copy.root), name)
 
 
 def look_at_everything(folder: Path) -> None:

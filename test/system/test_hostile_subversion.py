@@ -11,34 +11,16 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from sumatra.errors import VersionControlError
+from sumatra.testing.traps import Trap, beside, look_at
 from sumatra.testing.workingcopies import files_below, kept_changes, no_content
-from sumatra.versioncontrol import _subversion_server, find
+from sumatra.versioncontrol import _subversion_server
 from sumatra.versioncontrol._subversion import SubversionWorkingCopy
 
 pytestmark = [pytest.mark.needs("svn", "svnadmin"), pytest.mark.slow]
-
-
-class Trap(NamedTuple):
-    """A command that leaves a trace, and where to look for it."""
-
-    command: Path
-    trace: Path
-
-
-@pytest.fixture
-def trap(tmp_path: Path) -> Trap:
-    folder = tmp_path / "traps"
-    folder.mkdir()
-    trace = folder / "trace"
-    command = folder / "command"
-    command.write_text(f"#!/bin/sh\necho \"$0 $*\" >> '{trace}'\nexit 1\n")
-    command.chmod(0o755)
-    return Trap(command, trace)
 
 
 def svn(folder: Path, *words: str, check: bool = True, **environment: str) -> str:
@@ -69,10 +51,6 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def beside(copy: SubversionWorkingCopy, name: str) -> str:
-    return os.path.join(os.path.dirname(copy.root), name)
-
-
 DEEDS: list[Callable[[SubversionWorkingCopy], object]] = [
     lambda copy: (copy.repository(), copy.user(), copy.version(), copy.has_changed(), copy.changed_paths()),
     lambda copy: (copy.status(), copy.status(untracked=False), copy.diff()),
@@ -89,12 +67,7 @@ DEEDS: list[Callable[[SubversionWorkingCopy], object]] = [
 
 def look_at_everything(folder: Path) -> None:
     """Do all that a working copy can do."""
-    with contextlib.suppress(VersionControlError):
-        copy = find(str(folder))
-        assert isinstance(copy, SubversionWorkingCopy)
-        for deed in DEEDS:
-            with contextlib.suppress(VersionControlError):
-                deed(copy)
+    look_at(folder, SubversionWorkingCopy, DEEDS)
 
 
 def test_what_is_done_to_hostile_copies_works_on_good_ones(folder: Path) -> None:

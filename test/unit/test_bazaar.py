@@ -15,7 +15,7 @@ import pytest
 from sumatra import versioncontrol
 from sumatra.errors import VersionControlError
 from sumatra.testing.workingcopies import files_below, kept_changes, no_content
-from sumatra.versioncontrol import _bazaar, _bazaar_dirstate, _bazaar_ignores, _bazaar_program
+from sumatra.versioncontrol import _bazaar, _bazaar_dirstate, _bazaar_ignores, _bazaar_program, _lasting_process
 from sumatra.versioncontrol._bazaar import BazaarWorkingCopy
 from sumatra.versioncontrol.base import ChangedFile
 
@@ -547,20 +547,20 @@ def test_a_branch_of_a_branch_without_a_commit_is_empty(tmp_path: Path, brz: Brz
 
 
 def test_breezy_ends_when_it_has_not_been_asked_for_a_while(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_bazaar_program, "_IDLE", 0.05)
+    monkeypatch.setattr(_lasting_process, "_IDLE", 0.05)
     copy = BazaarWorkingCopy.create(str(folder))
     copy.revision()
     end = time.monotonic() + 10
-    while copy._breezy._worker is not None and time.monotonic() < end:
+    while copy._breezy._process is not None and time.monotonic() < end:
         time.sleep(0.02)
-    assert copy._breezy._worker is None
+    assert copy._breezy._process is None
     assert copy.revision().message == "second"
 
 
 def test_a_breezy_that_dies_is_an_error_and_started_again(folder: Path) -> None:
     copy = BazaarWorkingCopy.create(str(folder))
     copy.revision()
-    child = copy._breezy._worker._child
+    child = copy._breezy._process._child
     child.kill()
     child.wait()
     with pytest.raises(VersionControlError):

@@ -12,7 +12,13 @@ import pytest
 from sumatra import versioncontrol
 from sumatra.errors import VersionControlError
 from sumatra.testing.workingcopies import files_below, kept_changes, no_content
-from sumatra.versioncontrol import _mercurial, _mercurial_config, _mercurial_dirstate, _mercurial_program
+from sumatra.versioncontrol import (
+    _lasting_process,
+    _mercurial,
+    _mercurial_config,
+    _mercurial_dirstate,
+    _mercurial_program,
+)
 from sumatra.versioncontrol._mercurial import MercurialWorkingCopy
 from sumatra.versioncontrol._mercurial_text import below
 from sumatra.versioncontrol.base import ChangedFile
@@ -261,21 +267,21 @@ def test_hg_beside_our_own_python_is_found(folder: Path, monkeypatch: pytest.Mon
 def test_the_program_ends_when_it_has_not_been_asked_for_a_while(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_mercurial_program, "_IDLE", 0.05)
+    monkeypatch.setattr(_lasting_process, "_IDLE", 0.05)
     copy = MercurialWorkingCopy.create(str(folder))
     copy.revision()
     end = time.monotonic() + 10
-    while copy._hg._server is not None and time.monotonic() < end:
+    while copy._hg._process is not None and time.monotonic() < end:
         time.sleep(0.02)
-    assert copy._hg._server is None
+    assert copy._hg._process is None
     assert copy.revision().message == "first"
 
 
 def test_a_program_that_dies_is_an_error_and_started_again(folder: Path) -> None:
     copy = MercurialWorkingCopy.create(str(folder))
     copy.revision()
-    copy._hg._server._child.kill()
-    copy._hg._server._child.wait()
+    copy._hg._process._child.kill()
+    copy._hg._process._child.wait()
     with pytest.raises(VersionControlError):
         copy.revision()
     assert copy.revision().message == "first"

@@ -233,12 +233,24 @@ def test_folders_of_data_that_are_ignored_are_not_walked(p4: P4, monkeypatch: py
     Path("x.dat").write_text("x\n")
     Path("y.py").write_text("x\n")
     seen = []
-    from sumatra.versioncontrol import _perforce
+    from sumatra.versioncontrol import _perforce_untracked
 
-    entries = _perforce._entries
-    monkeypatch.setattr(_perforce, "_entries", lambda folder: seen.append(folder) or entries(folder))
+    entries = _perforce_untracked._entries
+    monkeypatch.setattr(_perforce_untracked, "_entries", lambda folder: seen.append(folder) or entries(folder))
     assert here().changed_paths() == ["y.py"]
+    assert seen
     assert not any("results" in folder for folder in seen)
+
+
+@pytest.mark.parametrize("name", ["...", "a...y", "a_py/..."])
+def test_no_name_is_asked_for_that_means_many_files_to_p4(p4: P4, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(a_py="1\n")
+    submit(p4)
+    copy = here()
+    monkeypatch.setattr(copy, "_files_at", None)
+    with pytest.raises(VersionControlError):
+        copy.content(name)
+    assert not copy.contains(name)
 
 
 # Where it is

@@ -54,14 +54,14 @@
 #define PATIENCE 3 /* seconds that one call may take before the second one steps in */
 #define ROUND 1000 /* calls between two looks whether anybody still wants to know */
 
-#define WORKERS 2 /* threads that answer where processes call side by side */
+#define WORKERS 2 /* threads that answer; the second one does where processes call side by side */
 #define WINDOW 64 /* calls after which it is decided whether they do */
-#define SIDE_BY_SIDE 4 /* so many of these, on average of late, come back to a process after calls of another */
+#define SIDE_BY_SIDE 4 /* so many more, on average of late, come back after calls of others than come for the first time */
 #define RECENT 8
 
 /* --- the process that watches */
 
-/* What both that watch can see: what is being answered, and a number that changes with each call. */
+/* What both that watch can see: what each thread is answering, and a number that changes with each call. */
 static volatile struct shared {
     struct notification called[1 + WORKERS];
     uint32_t beat;
@@ -72,6 +72,8 @@ enum ending { RUN_HAS_ENDED, OTHER_HAS_ENDED };
 static int listening = -1; /* where calls come from */
 static pthread_mutex_t looking = PTHREAD_MUTEX_INITIALIZER; /* held by the thread that looks: one at a time */
 static int count, is_wanted = 1;
+static int workers; /* threads that answer */
+static int is_here = -1; /* whether they are told to wake on the same processor; -1 if that isn't known */
 
 static void answer(uint64_t id)
 {
@@ -85,21 +87,23 @@ static void clear_shared(int place)
     memset((void *)&shared->called[place], 0, sizeof shared->called[place]); /* or the kernel wouldn't take it */
 }
 
-/* Tell whether the calls of late came from processes that run side by side, and not from one after the other. */
+/* Tell whether the calls of late came from processes that run side by side, and not from one after the other.
+ *
+ * A shell that starts one program after another comes back after each of them, too, but each of these is a new one.
+ */
 static int are_side_by_side(uint32_t thread)
 {
     static uint32_t recent[RECENT], last;
     static int calls, returns, place, of_late;
     if (thread != last) {
-        for (int which = 0; which < RECENT; which++)
-            if (recent[which] == thread) {
-                returns++;
-                break;
-            }
+        int which = 0;
+        while (which < RECENT && recent[which] != thread)
+            which++;
+        returns += which < RECENT ? 1 : -1;
         recent[place++ % RECENT] = last = thread;
     }
     if (++calls == WINDOW) {
-        of_late = of_late - of_late / 4 + returns; /* four times the average */
+        of_late = of_late - of_late / 4 + (returns > 0 ? returns : 0); /* four times the average */
         calls = returns = 0;
     }
     return of_late >= 4 * SIDE_BY_SIDE;
@@ -112,18 +116,27 @@ static int are_side_by_side(uint32_t thread)
  */
 static void wake_here(int here)
 {
-    static int is_here = -1;
     if (here != is_here)
         (void)!ioctl(listening, SET_FLAGS, here ? SYNCHRONOUS : 0);
     is_here = here;
 }
 
-/* Receive a call and answer it; return whether processes run side by side, -1 if there was none. */
-static int serve_call(int place)
+static void *work(void *place);
+
+/* Start another thread that answers, if there is one more and can be. */
+static void add_worker(void)
+{
+    pthread_t thread;
+    if (workers < WORKERS && !pthread_create(&thread, NULL, work, (void *)(intptr_t)(1 + workers)))
+        workers++;
+}
+
+/* Receive a call and answer it. */
+static void serve_call(int place)
 {
     clear_shared(place);
     if (ioctl(listening, RECEIVE, (void *)&shared->called[place])) /* it doesn't wait any more */
-        return -1;
+        return;
     struct notification called = *(volatile struct notification *)&shared->called[place];
     pthread_mutex_lock(&looking);
     if (is_wanted)
@@ -134,11 +147,12 @@ static int serve_call(int place)
     }
     int side_by_side = are_side_by_side(called.pid);
     wake_here(!side_by_side);
+    if (side_by_side && workers)
+        add_worker();
     shared->beat++;
     pthread_mutex_unlock(&looking);
     answer(called.id);
     clear_shared(place);
-    return side_by_side;
 }
 
 static void *work(void *place)
@@ -148,29 +162,24 @@ static void *work(void *place)
     return NULL;
 }
 
-/* Start the threads that answer from now on; return how many they are. */
-static int start_workers(void)
+/* Do the work until the run or the one that stands by has ended.
+ *
+ * A thread waits for calls in the kernel, at one call less for each than asking before whether there is one.
+ */
+static enum ending observe(int other)
 {
-    int started = 0;
-    pthread_t thread;
-    while (started < WORKERS && !pthread_create(&thread, NULL, work, (void *)(intptr_t)(1 + started)))
-        started++;
-    return started;
-}
-
-/* Do the work until the run or the one that stands by has ended. */
-static enum ending observe(int other, int *workers)
-{
-    struct pollfd ready[] = {{listening, POLLIN, 0}, {other, POLLIN, 0}};
+    pthread_mutex_lock(&looking);
+    if (!workers)
+        add_worker();
+    struct pollfd ready[] = {{listening, workers ? 0 : POLLIN, 0}, {other, POLLIN, 0}};
+    pthread_mutex_unlock(&looking);
     for (;;) {
-        ready[0].events = *workers ? 0 : POLLIN;
         if (poll(ready, 2, -1) < 0) /* a negative `other` is passed over */
             continue;
         if (ready[1].revents)
             return OTHER_HAS_ENDED;
         if (ready[0].revents & POLLIN) {
-            if (serve_call(0) > 0)
-                *workers = start_workers();
+            serve_call(0);
         } else if (ready[0].revents) {
             pthread_mutex_lock(&looking); /* what is being written down is written down */
             return RUN_HAS_ENDED;
@@ -236,7 +245,7 @@ static int hear(int control, int *privileged)
  */
 static void watch(int control)
 {
-    int listener = -1, privileged = 1, told = 0, workers = 0;
+    int listener = -1, privileged = 1, told = 0;
     for (;;) {
         int own = (int)syscall(SYS_pidfd_open, getpid(), 0);
         pthread_mutex_lock(&looking);
@@ -261,7 +270,7 @@ static void watch(int control)
             int other = standby < 0 ? -1 : (int)syscall(SYS_pidfd_open, standby, 0);
             if (standby > 0 && other < 0)
                 continue; /* it has ended already */
-            enum ending ending = observe(other, &workers);
+            enum ending ending = observe(other);
             if (other >= 0)
                 close(other);
             if (ending == RUN_HAS_ENDED)
@@ -273,6 +282,7 @@ static void watch(int control)
             looks_forget();
             listening = listener;
             told = workers = 0;
+            is_here = -1;
             for (int place = 0; place < 1 + WORKERS; place++) {
                 answer(shared->called[place].id);
                 clear_shared(place);

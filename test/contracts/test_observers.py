@@ -463,14 +463,21 @@ def test_the_helper_answers_several_at_a_time_only_where_they_run_side_by_side(
 ) -> None:
     if method != "notify/helper":
         pytest.skip("only the helper does that")
+    ours, its = os.pipe()
     alone = start(built("opens"), "60000", "50")
     together = start(*side_by_side(built("opens"), "60000", "50"))
 
     def threads(run: Run) -> int:
         return len(os.listdir(f"/proc/{watchers(Path(run.observer._log_path))[0]}/task"))
 
-    wait_until(lambda: threads(together) > 1, "it answers one at a time")
-    assert threads(alone) == 1
+    wait_until(lambda: threads(together) > 2, "it answers one at a time")
+    one_by_one = start(
+        "/bin/sh", "-c", "for each in $(seq 200); do /bin/true; done; echo > ended; read answer", descriptors={0: ours}
+    )
+    wait_until(Path("ended").exists, "they haven't all ended")
+    assert threads(alone) == threads(one_by_one) == 2  # one of them only waits
+    os.close(its)
+    one_by_one.end(1)
     together.end(1)  # there are no such files
     alone.end(1)
 

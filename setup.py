@@ -1,6 +1,6 @@
-"""The door that older tools expect, and the helper in C that makes observing quicker; all else is in pyproject.toml.
+"""The door that older tools expect, and two helpers in C that make things quicker; all else is in pyproject.toml.
 
-The helper is optional: where it can't be compiled the installation goes on without it, and Python does its work.
+They are optional: where they can't be compiled the installation goes on without them, and Python does their work.
 """
 
 import sys
@@ -15,17 +15,28 @@ IS_POSSIBLE = (
     and not sysconfig.get_config_var("Py_GIL_DISABLED")
 )
 
-HELPER = Extension(
-    "sumatra.capture._observer",
-    sources=["sumatra/capture/_observer.c", "sumatra/capture/_looks.c"],
-    depends=["sumatra/capture/_looks.h"],
-    extra_compile_args=["-std=c11", "-O2", "-g0", "-Wall", "-Wextra", "-pthread"],
-    extra_link_args=["-pthread"],
-    py_limited_api=True,
-    optional=True,
-)
+
+def helper(name: str, *sources: str) -> Extension:
+    """Return how the helper of that name is built from *sources*, of which headers aren't compiled."""
+    folder = "sumatra/" + "/".join(name.split(".")[:-1])
+    paths = [f"{folder}/{source}" for source in sources]
+    return Extension(
+        f"sumatra.{name}",
+        sources=[path for path in paths if path.endswith(".c")],
+        depends=[path for path in paths if path.endswith(".h")],
+        extra_compile_args=["-std=c11", "-O2", "-g0", "-Wall", "-Wextra", "-pthread"],
+        extra_link_args=["-pthread"],
+        py_limited_api=True,
+        optional=True,
+    )
+
+
+HELPERS = [
+    helper("capture._observer", "_observer.c", "_looks.c", "_looks.h"),
+    helper("versioncontrol._entries", "_entries.c"),
+]
 
 setup(
-    ext_modules=[HELPER] if IS_POSSIBLE else [],
+    ext_modules=HELPERS if IS_POSSIBLE else [],
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if IS_POSSIBLE else {},
 )

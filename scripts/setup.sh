@@ -85,7 +85,7 @@ esac
 
 # What the benchmarks measure is a plain installation, compiled, apart from the tools of a developer.
 venv=.venv
-sources="pyproject.toml setup.py sumatra/capture/_looks.c sumatra/capture/_looks.h sumatra/capture/_observer.c"
+sources="pyproject.toml setup.py $(find sumatra -name '*.[ch]' | sort)"
 if [ "$profile" = bench ]; then
     venv=.bench
     sources="$sources bench/requirements.txt $(find sumatra -name '*.py' -print)"

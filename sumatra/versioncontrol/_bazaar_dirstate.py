@@ -14,10 +14,10 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable, Sequence
 from itertools import compress, count
-from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 from sumatra.errors import VersionControlError
+from sumatra.versioncontrol._folder import entries
 from sumatra.versioncontrol._text import mode_of_bits
 from sumatra.versioncontrol.base import ChangedFile, is_ours
 
@@ -28,6 +28,7 @@ _ENDINGS = (b"Bazaar Working Tree Format 4 (bzr 0.15)", b"Bazaar Working Tree Fo
             b"Bazaar Working Tree Format 6 (bzr 1.14)")
 _LONGEST = 1 << 30  # bytes
 _PIECE = 1 << 20  # bytes
+_SECOND = 1_000_000_000  # nanoseconds
 _ATTEMPTS = 5
 _UNKNOWN = b"x" * 32  #: stands for a file that wasn't looked at yet
 _KINDS = frozenset((b"f", b"l"))
@@ -203,10 +204,6 @@ def _certain(paths: list[bytes], rows: list[bytes], width: int) -> dict[bytes, t
         return {}
 
 
-#: Takes from what ``stat`` returns what the dirstate has, in its order.
-_look = itemgetter(6, 8, 9, 2, 1, 0)
-
-
 def _judge(folders: set[bytes], names: list[bytes], root: str) -> None:
     """Raise `VersionControlError` where a path could lead out of the root."""
     parts = {part for folder in folders if folder for part in folder.split(b"/")}
@@ -295,44 +292,42 @@ class _Walk:
 
         prefix = here + b"/" if here else b""
         try:
-            with os.scandir(os.path.join(self._root, here)) as found:
-                items = list(found)
+            items = entries(os.path.join(self._root, here), follow=not here)
         except OSError as error:
             self.notes.append(f"the folder {printable(os.fsdecode(here)) or '.'} can't be read: {error.strerror}")
             seen.update(path for path in self._state.basis if path.startswith(prefix))
             return
         state, unseen = self._state, self._unseen
         take = unseen.pop
-        if here and here not in state.above and not self._markers.isdisjoint(item.name for item in items):
+        if here and here not in state.above and not self._markers.isdisjoint(name for name, *_ in items):
             self.notes.append(f"{printable(os.fsdecode(here))} is a repository of its own, and isn't looked into")
             return
-        for item in items:
-            path = prefix + item.name
+        for name, bits, size, device, number, modified, changed_at in items:
+            path = prefix + name
             noted = take(path, None)
             if noted is not None:
-                if _look(item.stat(follow_symlinks=False)) == noted:
+                if noted == (size, modified // _SECOND, changed_at // _SECOND, device, number, bits):
                     continue
                 unseen[path] = noted
             if path in state.current or path in state.basis:
-                facts = item.stat(follow_symlinks=False)
-                if stat.S_ISDIR(facts.st_mode):  # its files are another thing
+                if stat.S_ISDIR(bits):  # its files are another thing
                     below.append(path) if path in state.above else self._add_new(path, None, new)
                     continue
-                if not (stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode)):
+                if not (stat.S_ISREG(bits) or stat.S_ISLNK(bits)):
                     continue
                 seen.add(path)
-                change = self._compared(path, facts)
+                change = self._compared(path, bits, size)
                 if change:
                     changed.append(change)
             elif path == b".bzr" or path in state.nested:
                 continue
-            elif item.is_dir(follow_symlinks=False):
+            elif stat.S_ISDIR(bits):
                 if path in state.above or path in state.folders:
                     below.append(path)
-                elif item.name != b".smt":  # Sumatra's own folder
+                elif name != b".smt":  # Sumatra's own folder
                     self._add_new(path, None, new)
-            elif item.is_symlink() or item.is_file(follow_symlinks=False):
-                mode = mode_of_bits(item.stat(follow_symlinks=False).st_mode)
+            elif stat.S_ISLNK(bits) or stat.S_ISREG(bits):
+                mode = mode_of_bits(bits)
                 if path in state.folders:  # a folder of this name is under version control
                     changed.append(ChangedFile(os.fsdecode(path), "added", mode))
                 elif not is_ours(os.fsdecode(path)):
@@ -343,9 +338,9 @@ class _Walk:
         if new is not None:
             new.append((path, mode))
 
-    def _compared(self, path: bytes, facts: os.stat_result) -> ChangedFile | None:
+    def _compared(self, path: bytes, bits: int, size: int) -> ChangedFile | None:
         """Return how a file has changed, after a look at its content if need be."""
-        mode = mode_of_bits(facts.st_mode)
+        mode = mode_of_bits(bits)
         row = self._state.basis.get(path)
         if row is None:
             return ChangedFile(os.fsdecode(path), "added", mode)
@@ -357,7 +352,7 @@ class _Walk:
         try:
             if basis.kind == b"l":
                 return None if os.readlink(full) == basis.fingerprint else changed
-            same = facts.st_size == int(basis.size) and _sha1(full) == basis.fingerprint
+            same = size == int(basis.size) and _sha1(full) == basis.fingerprint
         except (OSError, ValueError):
             return changed
         return None if same else changed

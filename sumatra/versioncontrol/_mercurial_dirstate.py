@@ -13,12 +13,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sumatra.errors import VersionControlError
+from sumatra.versioncontrol._folder import entries
 from sumatra.versioncontrol._text import mode_of_bits
 from sumatra.versioncontrol.base import ChangedFile
 
 __all__ = ["Parents", "read_certain", "read_parents"]
 
 _V2 = b"dirstate-v2\n"
+_POSITIVE = 0x7FFFFFFF  # it keeps these bits of sizes and times
+_SECOND = 1_000_000_000  # nanoseconds
+_KIND_OR_RUN = 0o170100  # what kind of file it is, and whether its owner can execute it
 _NULL = "0" * 40
 
 
@@ -59,23 +63,23 @@ def read_certain(root: str, untracked: bool) -> list[ChangedFile] | None:
     try:
         if os.path.lexists(os.path.join(top, b".hgsub")):
             return None
-        entries = _entries(top)
-        if entries is None:
+        tracked = _tracked(top)
+        if tracked is None:
             return None
         if untracked:
-            return _changed_of_all(top, entries)
-        found = [_compared(path, entry, _lstat(os.path.join(top, path))) for path, entry in entries.items()]
+            return _changed_of_all(top, tracked)
+        found = [_compared(path, entry, *_lstat(os.path.join(top, path))) for path, entry in tracked.items()]
     except (OSError, struct.error):
         return None
     changed = [change for change in found if change]
     return None if _UNCERTAIN in changed else changed
 
 
-#: Of a tracked file: state, mode, size, time in seconds.
-_Entry = tuple[bytes, int, int, int]
+#: Of a tracked file: state, mode, size, time in seconds, and the length of its name and of what it was copied from.
+_Noted = tuple[bytes, int, int, int, int]
 
 
-def _entries(root: bytes) -> dict[bytes, _Entry] | None:
+def _tracked(root: bytes) -> dict[bytes, _Noted] | None:
     """Return what the first format of the dirstate has, or None for another."""
     try:
         with open(os.path.join(root, b".hg", b"dirstate"), "rb") as file:
@@ -84,80 +88,84 @@ def _entries(root: bytes) -> dict[bytes, _Entry] | None:
         return {}
     if content.startswith(_V2):
         return None
-    found: dict[bytes, _Entry] = {}
+    found: dict[bytes, _Noted] = {}
     place, end = 40, len(content)
     unpack = struct.Struct(">ciiii").unpack_from
     while place < end:
-        state, mode, size, time, length = unpack(content, place)
-        place += 17
-        if not 0 < length <= end - place:
+        noted = unpack(content, place)
+        start = place + 17
+        place = start + noted[4]
+        if not start < place <= end:
             return None
-        path = content[place:place + length]
-        place += length
+        path = content[start:place]
         if b"\0" in path:
             path = path.partition(b"\0")[0]  # what follows is where it was copied from
-        found[path] = (state, mode, size, time)
-    odd = any(b".." in path or b".hg/" in path or path.startswith(b"/") for path in found)
-    return None if odd else found
+        found[path] = noted
+    names = b"\n" + b"\n".join(found)
+    return None if b".." in names or b".hg/" in names or b"\n/" in names else found
 
 
 #: Stands for a file about which only hg can tell.
 _UNCERTAIN = ChangedFile("", "uncertain")
 
 
-def _lstat(path: bytes) -> os.stat_result | None:
+def _lstat(path: bytes) -> tuple[int, int, int]:
+    """Return mode, size, and time of change in nanoseconds; zeros where there is nothing."""
     try:
-        return os.lstat(path)
+        facts = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return 0, 0, 0
+    return facts.st_mode, facts.st_size, facts.st_mtime_ns
 
 
-def _compared(path: bytes, entry: _Entry, facts: os.stat_result | None) -> ChangedFile | None:
-    """Return how a tracked file has changed; None if it hasn't."""
-    state, mode, size, time = entry
-    if facts is None:
+def _compared(path: bytes, noted: _Noted, mode: int = 0, size: int = 0, modified: int = 0) -> ChangedFile | None:
+    """Return how a tracked file has changed; None if it hasn't.  There is nothing where *mode* is 0."""
+    state, mode_then, size_then, time, _ = noted
+    if not mode:
         if state == b"m":
             return _UNCERTAIN
         return None if state == b"a" else ChangedFile(os.fsdecode(path), "deleted")
-    bits = facts.st_mode
-    if not (stat.S_ISREG(bits) or stat.S_ISLNK(bits)) or state not in b"nar":
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)) or state not in b"nar":
         return _UNCERTAIN
     if state != b"n":  # "r" is what hg forget leaves, and the file is still there
-        return ChangedFile(os.fsdecode(path), "added" if state == b"a" else "modified", mode_of_bits(bits))
-    if size < 0 or time < 0 or stat.S_IFMT(bits) != stat.S_IFMT(mode) or (bits ^ mode) & 0o100:
+        return ChangedFile(os.fsdecode(path), "added" if state == b"a" else "modified", mode_of_bits(mode))
+    if size_then < 0 or time < 0 or stat.S_IFMT(mode) != stat.S_IFMT(mode_then) or (mode ^ mode_then) & 0o100:
         return _UNCERTAIN
-    if size != facts.st_size & 0x7FFFFFFF:
-        return ChangedFile(os.fsdecode(path), "modified", mode_of_bits(bits))
-    return None if time == facts.st_mtime_ns // 1_000_000_000 & 0x7FFFFFFF else _UNCERTAIN
+    if size_then != size & _POSITIVE:
+        return ChangedFile(os.fsdecode(path), "modified", mode_of_bits(mode))
+    return None if time == modified // _SECOND & _POSITIVE else _UNCERTAIN
 
 
-def _changed_of_all(root: bytes, entries: dict[bytes, _Entry]) -> list[ChangedFile] | None:
-    """Return changed and untracked files, or None where hg has to be asked; *entries* is used up."""
+def _changed_of_all(root: bytes, tracked: dict[bytes, _Noted]) -> list[ChangedFile] | None:
+    """Return changed and untracked files, or None where hg has to be asked; *tracked* is used up."""
     patterns = _ignores(os.path.join(root, b".hgignore"))
-    parents = {path.rpartition(b"/")[0] for path in entries}
+    parents = {path.rpartition(b"/")[0] for path in tracked}
     changed: list[ChangedFile] = []
     waiting = [b""]
     while waiting:
         here = waiting.pop()
         prefix = here + b"/" if here else b""
-        with os.scandir(os.path.join(root, here)) as found:
-            items = list(found)
-        if here and any(item.name == b".hg" for item in items):
+        found = entries(os.path.join(root, here), follow=not here)
+        if here and any(name == b".hg" for name, *_ in found):
             continue  # a repository inside
-        for item in items:
-            path = prefix + item.name
-            entry = entries.pop(path, None)
-            if entry is not None:
-                change = _compared(path, entry, item.stat(follow_symlinks=False))
+        for name, mode, size, _, _, modified, _ in found:
+            path = prefix + name
+            noted = tracked.pop(path, None)
+            if noted is not None:
+                if noted[2] == size and noted[3] == modified // _SECOND and noted[0] == b"n" and (
+                    (mode ^ noted[1]) & _KIND_OR_RUN == 0 and stat.S_ISREG(mode)
+                ):  # as nearly all are
+                    continue
+                change = _compared(path, noted, mode, size, modified)
                 if change is _UNCERTAIN:
                     return None
                 if change:
                     changed.append(change)
             elif path != b".hg":
-                is_folder = item.is_dir(follow_symlinks=False)
-                if not is_folder and not (item.is_symlink() or item.is_file(follow_symlinks=False)):
+                is_folder = stat.S_ISDIR(mode)
+                if not is_folder and not (stat.S_ISLNK(mode) or stat.S_ISREG(mode)):
                     continue
-                if is_folder and item.name == b".smt" and not _has_tracked(path, parents):
+                if is_folder and name == b".smt" and not _has_tracked(path, parents):
                     continue  # Sumatra's own folder
                 if is_folder and _has_tracked(path, parents):
                     waiting.append(path)
@@ -167,10 +175,9 @@ def _changed_of_all(root: bytes, entries: dict[bytes, _Entry]) -> list[ChangedFi
                     if is_folder:
                         waiting.append(path)
                     else:
-                        mode = mode_of_bits(item.stat(follow_symlinks=False).st_mode)
-                        changed.append(ChangedFile(os.fsdecode(path), "untracked", mode))
-    for path, entry in entries.items():
-        change = _compared(path, entry, None)
+                        changed.append(ChangedFile(os.fsdecode(path), "untracked", mode_of_bits(mode)))
+    for path, noted in tracked.items():
+        change = _compared(path, noted)
         if change is _UNCERTAIN:
             return None
         if change:

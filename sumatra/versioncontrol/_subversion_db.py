@@ -158,9 +158,10 @@ def read(root: str, *, whole: bool = True) -> Notes:
             path: make((path, 0, "normal", "file", revision, where, place, None, None, size, at, *_UNTOLD))
             for path, revision, where, place, size, at in database.execute(_BRIEF)
         }
+        above: dict[str, Node] = {}
         rest = "" if whole else f" AND NOT ({_PLAIN})"
-        base.update((row[0], make(row)) for row in database.execute(f"{_ALL} AND op_depth = 0{rest}"))
-        above = {row[0]: make(row) for row in database.execute(f"{_ALL} AND op_depth > 0 ORDER BY op_depth")}
+        for row in database.execute(f"{_ALL}{rest} ORDER BY op_depth"):
+            (above if row[1] else base)[row[0]] = make(row)
         top = base.get("")
         if top is None or top.revision is None:
             raise VersionControlError(f"the .svn of {printable(root)} has nothing about its top folder", "svn cleanup")

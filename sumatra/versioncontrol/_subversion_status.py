@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable
 from typing import NamedTuple
 
+from sumatra.versioncontrol._folder import entries
 from sumatra.versioncontrol._subversion_db import Node, Notes
 from sumatra.versioncontrol._subversion_keywords import form_of
 from sumatra.versioncontrol._subversion_text import ignores, is_ignored, properties, skel, usual_ignores
@@ -20,6 +21,14 @@ __all__ = ["Seen", "look", "pristine"]
 
 _REGULAR_OR_RUN = 0o170100  # what kind of file it is, and whether its owner can execute it
 _Patterns = tuple[re.Pattern[str], ...]
+
+
+class _Facts(NamedTuple):
+    """What lies at a path."""
+
+    mode: int
+    size: int
+    time: int  #: of the last change, in microseconds
 
 
 class Seen(NamedTuple):
@@ -74,70 +83,59 @@ class _Look:
 
     def seen(self) -> Seen:
         """Look at all files."""
-        inside = -1
         waiting: list[tuple[str, bool, _Patterns]] = [("", True, ())]
         files, above = self._files, self._notes.above
         found_here: set[str] = set()
         while waiting:
             folder, is_known, everywhere = waiting.pop()
-            if inside >= 0:
-                os.close(inside)
-                inside = -1
             try:
-                # By the folder's descriptor the kernel finds a file faster than by a path; and no link is followed.
-                where = os.path.join(self._root, folder)
-                inside = os.open(where, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if folder else 0))
-                with os.scandir(inside) as found:
-                    items = list(found)
+                items = entries(os.path.join(self._root, folder), follow=not folder)
             except OSError:
                 continue
-            if folder and any(item.name == ".svn" for item in items):
+            if folder and any(name == ".svn" for name, *_ in items):
                 if folder not in self._externals:
                     self._seen.nested.append(folder)
                 continue
             patterns: tuple[_Patterns, _Patterns] | None = None
             prefix = f"{folder}/" if folder else ""
-            for item in items:
-                path = prefix + item.name
+            for name, mode, size, _, _, modified, _ in items:
+                path = prefix + name
                 node = files.get(path)
                 if node is not None:
-                    facts = item.stat(follow_symlinks=False)
                     if (
-                        facts.st_mtime_ns // 1000 == node.time and facts.st_size == node.size
-                        and facts.st_mode & _REGULAR_OR_RUN == stat.S_IFREG and node.properties is None
+                        modified // 1000 == node.time and size == node.size
+                        and mode & _REGULAR_OR_RUN == stat.S_IFREG and node.properties is None
                         and path not in above
                     ):  # as nearly all are
                         found_here.add(path)
                         continue
-                    if not stat.S_ISDIR(facts.st_mode):
-                        self._compare(path, node, facts)
+                    if not stat.S_ISDIR(mode):
+                        self._compare(path, node, _Facts(mode, size, modified // 1000))
                         found_here.add(path)
                         continue
-                is_folder = item.is_dir(follow_symlinks=False)
+                is_folder = stat.S_ISDIR(mode)
                 if is_folder and path in self._folders:
                     if patterns is None and self._untracked:
                         patterns = self._patterns(folder, is_known, everywhere)
                     waiting.append((path, True, patterns[1] if patterns else ()))
                     continue
-                if not self._untracked or item.name in (".svn", ".smt"):
+                if not self._untracked or name in (".svn", ".smt"):
                     continue
                 if patterns is None:
                     patterns = self._patterns(folder, is_known, everywhere)
-                if is_ignored(item.name, patterns[0]) or is_ignored(item.name, patterns[1]):
+                if is_ignored(name, patterns[0]) or is_ignored(name, patterns[1]):
                     continue
                 if is_folder:
                     waiting.append((path, False, patterns[1]))
                 else:
-                    self._add_untracked(path, item.stat(follow_symlinks=False))
-        if inside >= 0:
-            os.close(inside)
+                    self._add_untracked(path, mode)
         for path in sorted(files.keys() - found_here):
             if self._was_checked_out(path):
                 self._seen.changed.append(ChangedFile(path, "deleted"))
         return self._seen._replace(whole=self._count <= self._most)
 
-    def _add_untracked(self, path: str, facts: os.stat_result) -> None:
-        mode = mode_of(facts.st_mode)
+    def _add_untracked(self, path: str, bits: int) -> None:
+        mode = mode_of(bits)
         if mode:
             self._count += 1
             if self._count <= self._most:
@@ -164,9 +162,9 @@ class _Look:
         node = self._notes.base.get(path)
         return node is not None and node.is_there and node.kind != "dir"
 
-    def _compare(self, path: str, node: Node, facts: os.stat_result) -> None:
+    def _compare(self, path: str, node: Node, facts: "_Facts") -> None:
         """Note how a file that is there has changed."""
-        mode = mode_of(facts.st_mode)
+        mode = mode_of(facts.mode)
         if not self._was_checked_out(path):
             if mode:
                 self._seen.changed.append(ChangedFile(path, "added", mode))
@@ -176,7 +174,7 @@ class _Look:
             return
         has = properties(node.properties)
         is_same = path not in self._notes.above and (mode == "120000") == ("svn:special" in has)
-        if is_same and not (node.size == facts.st_size and node.time == facts.st_mtime_ns // 1000):
+        if is_same and not (node.size == facts.size and node.time == facts.time):
             is_same = self._is_same(path, node, facts)
         if not is_same:
             self._seen.changed.append(ChangedFile(path, "modified", mode))
@@ -184,16 +182,16 @@ class _Look:
             self._seen.changed.append(ChangedFile(path, "modified", mode))
             self._seen.modes.append(path)
 
-    def _is_same(self, path: str, node: Node, facts: os.stat_result) -> bool:
+    def _is_same(self, path: str, node: Node, facts: "_Facts") -> bool:
         """Tell whether a file has the content that was checked out."""
         where = os.path.join(self._root, path)
         node = node if node.checksum else self._whole().base.get(path, node)
         try:
-            if stat.S_ISLNK(facts.st_mode):
+            if stat.S_ISLNK(facts.mode):
                 return _sha1(b"link " + os.fsencode(os.readlink(where))) == node.checksum
             form = form_of(properties(node.properties))
             if form.eol is None and not form.keywords:
-                return node.size in (None, -1, facts.st_size) and _sha1_of(where) == node.checksum
+                return node.size in (None, -1, facts.size) and _sha1_of(where) == node.checksum
             with open_file(where) as file:
                 return _sha1(form.plain(file.read())) == node.checksum
         except OSError:

@@ -270,7 +270,7 @@ def copy(tmp_path):
 @pytest.mark.needs("git", "setuptools")
 @pytest.mark.parametrize("compiler", ["", "/no/such/compiler"], ids=["with a compiler", "without"])
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path, copy, compiler):
-    """And the helper, if there is a compiler; nothing is said if there is none."""
+    """And the helpers, if there is a compiler; nothing is said if there is none."""
     words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "."]
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **({"CC": compiler} if compiler else {})}
     done = subprocess.run([*words, "./copy"], cwd=tmp_path, env=environment, capture_output=True, text=True)
@@ -280,13 +280,14 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path, copy, compiler):
         inside = sorted(name for name in archive.namelist() if ".dist-info/" not in name)
         (entries,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
         assert "smt = sumatra.cli:entry" in archive.read(entries).decode()
-    helper = ["sumatra/capture/_observer.abi3.so"] if can_compile() and not compiler else []
-    assert inside == sorted([*(name for name in git_files() if not is_of_helper(name)), *helper])
+    names = ["sumatra/capture/_observer.abi3.so", "sumatra/versioncontrol/_entries.abi3.so"]
+    helpers = names if can_compile() and not compiler else []
+    assert inside == sorted([*(name for name in git_files() if not is_of_helper(name)), *helpers])
 
 
 @pytest.mark.slow
 @pytest.mark.needs("git", "setuptools")
-def test_the_source_distribution_holds_what_the_helper_is_built_from(tmp_path, copy):
+def test_the_source_distribution_holds_what_the_helpers_are_built_from(tmp_path, copy):
     code = f"import setuptools.build_meta as build; print(build.build_sdist({str(tmp_path)!r}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -298,9 +299,11 @@ def test_the_source_distribution_holds_what_the_helper_is_built_from(tmp_path, c
     assert wanted <= inside
 
 
-def test_the_helper_was_built_from_these_sources():
+def test_the_helpers_were_built_from_these_sources():
     if not can_compile():
         pytest.skip("there is no compiler here")
     from sumatra.capture import notify
+    from sumatra.versioncontrol import _folder
 
     assert notify.helper() is not None, "run scripts/setup.sh check"
+    assert _folder._fastest() is not _folder._look, "run scripts/setup.sh check"

@@ -12,7 +12,10 @@ from table import Figure
 
 OBSERVE = Path(__file__).resolve().parent / "observe.py"
 
-WAYS = {"notify/helper": "helper in C", "notify/python": "Python", "strace": "strace"}
+WAYS = {
+    "notify/helper": "helper in C", "notify/python": "Python", "strace": "strace",
+    "answers": "the kernel's part, answered and not looked at",
+}
 
 SOURCES = 200
 OPENS = """\

@@ -71,7 +71,7 @@ enum ending { RUN_HAS_ENDED, OTHER_HAS_ENDED };
 
 static int listening = -1; /* where calls come from */
 static pthread_mutex_t looking = PTHREAD_MUTEX_INITIALIZER; /* held by the thread that looks: one at a time */
-static int count, is_wanted = 1;
+static int count = ROUND - 1, is_wanted = 1; /* that is asked at the first call, and then at each round's end */
 static int workers; /* threads that answer */
 static int is_here = -1; /* whether they are told to wake on the same processor; -1 if that isn't known */
 

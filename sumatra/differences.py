@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sumatra.facts import fact, field
-from sumatra.records import Change, Checkout, DataKey, Dependency, Executable, Record
+from sumatra.records import Change, Checkout, DataKey, Dependency, Executable, Record, is_parameter_copy
 
 __all__ = [
     "CAUSES", "KINDS", "Difference", "Differences", "between", "is_harmless", "outputs_by_name", "varying",
@@ -318,7 +318,7 @@ def _words(record: Record, other: Record) -> str:
     shared = {place for place, pair in enumerate(zip(record.command, other.command, strict=False)) if len({*pair}) == 1}
     words = [
         word if place in shared
-        else word.rpartition("/")[2] if "/.smt/runs/" in word and "/parameters/" in word
+        else word.rpartition("/")[2] if is_parameter_copy(word)
         else word.replace(record.label, "{label}")
         for place, word in enumerate(record.command)
     ]

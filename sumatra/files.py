@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 __all__ = [
-    "ContentStore", "Digest", "digest_bytes", "digest_file", "file_name", "label_of", "locked", "make_private",
-    "sync_folder", "write_atomically",
+    "ContentStore", "Digest", "digest_bytes", "digest_file", "file_name", "is_script", "label_of", "locked",
+    "make_private", "sync_folder", "write_atomically",
 ]
 
 _CHUNK = 1 << 18
@@ -133,6 +133,15 @@ def _digest_beside(descriptor: int, expected: int, progress: Callable[[int], Non
     finally:
         full.put(None)
     return summary.hexdigest(), size
+
+
+def is_script(path: str) -> bool:
+    """Tell whether *path* is a program that another one reads, by its first two bytes; False if it can't be read."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def make_private(folder: str) -> None:

@@ -17,7 +17,7 @@ from sumatra.facts import fact, field
 __all__ = [
     "STATUSES", "STATUS_TAGS", "Change", "Checkout", "Choice", "DataKey", "Dependency", "Executable", "Finding",
     "Observation", "Parameters", "Platform", "Process", "Program", "Record", "Repository", "Resources", "Sample",
-    "Stream", "brief_version", "new_id",
+    "Stream", "brief_version", "is_parameter_copy", "new_id",
 ]
 
 #: The states that a run can be in; the last four are final.
@@ -360,6 +360,11 @@ class Record:
         return top or self.working_directory
 
     @property
+    def has_own_parameters(self) -> bool:
+        """Whether the program read a copy of its parameter file, made for this run."""
+        return self.parameters.path is not None and any(map(is_parameter_copy, self.command))
+
+    @property
     def data_root(self) -> str:
         """The folder that its results are told from."""
         return _root_of(self.datastore) or self.working_directory
@@ -389,6 +394,11 @@ def brief_version(version: str | None) -> str:
     """Return the 12 letters by which people tell *version* from others: of a Bazaar identifier, those are the last."""
     version = version or ""
     return version[-12:] if "-" in version else version[:12]
+
+
+def is_parameter_copy(word: str) -> bool:
+    """Tell whether *word* of a command names the copy of a parameter file in a run's own folder."""
+    return "/.smt/runs/" in word and "/parameters/" in word
 
 
 def _root_of(store: Choice | None) -> str:

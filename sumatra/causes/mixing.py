@@ -9,7 +9,6 @@ from sumatra.facts import replace
 from sumatra.files import ContentStore
 from sumatra.parameters import from_bytes
 from sumatra.records import Change, DataKey, Record
-from sumatra.runs.elsewhere import has_own_parameters
 from sumatra.runs.trees import REGULAR
 
 __all__ = ["Mixture", "mix"]
@@ -92,7 +91,7 @@ class _Files:
 def _parameters(one: Record, factors: Sequence[Factor], chosen: Collection[Factor]) -> tuple[str, bytes] | None:
     """Return the path and content of the parameter file, if it isn't that of the code."""
     varying = [factor for factor in factors if factor.kind == "parameter"]
-    if one.parameters.path is None or not (varying or has_own_parameters(one)):
+    if one.parameters.path is None or not (varying or one.has_own_parameters):
         return None
     path = os.path.relpath(os.path.realpath(one.parameters.path), top_of(one))
     before = one.parameters.content.encode("utf-8", "surrogateescape")

@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Sequence
 
-from sumatra.cli.terminal import project_here, say, view_for
+from sumatra.cli.terminal import check_patterns, project_here, say, view_for
 from sumatra.errors import NoSuchRecord, UsageError
 from sumatra.projects import Project
 from sumatra.records import Record
@@ -62,13 +62,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("there is a label, and a command too", "take one of them")
     if args.is_command and not args.command:
         raise UsageError("there is no command after --", "smt changed -- python main.py")
-    import re
-
-    for pattern in args.ignore:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise UsageError(f"{pattern!r} isn't a regular expression: {error}") from error
+    check_patterns(args.ignore)
 
 
 def _chosen(project: Project, args: argparse.Namespace) -> tuple[Record, Record]:

@@ -17,13 +17,12 @@ doesn't tell is not taken for equal. The exit status is 0 if the results are the
 import argparse
 import json
 import os
-import re
 import shlex
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sumatra.cli.terminal import parse_anywhere, project_here, say, view_for
+from sumatra.cli.terminal import check_patterns, parse_anywhere, project_here, say, view_for
 from sumatra.differences import KINDS, between, outputs_by_name, varying
 from sumatra.errors import NoSuchRecord, UsageError
 from sumatra.formatting.escape import visible
@@ -67,11 +66,7 @@ def run(args: argparse.Namespace) -> int:
     """Compare, and end with 1 where the results differ."""
     if len(args.labels) < 2:
         raise UsageError("there is only one record to compare", "name two: smt diff LABEL last")
-    for pattern in args.ignore:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise UsageError(f"{pattern!r} isn't a regular expression: {error}") from error
+    check_patterns(args.ignore)
     kinds = [kind for option, some in _OPTIONS.items() if getattr(args, option) for kind in some] or list(KINDS)
     project = project_here()
     records = [_record(project, label) for label in args.labels]

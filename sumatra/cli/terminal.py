@@ -5,16 +5,28 @@ import os
 import sys
 from collections.abc import Sequence
 
+from sumatra.errors import UsageError
 from sumatra.formatting import View
 from sumatra.formatting.escape import visible
 from sumatra.projects import Project, load_project
 
-__all__ = ["parse_anywhere", "project_here", "say", "view_for", "wants_color"]
+__all__ = ["check_patterns", "parse_anywhere", "project_here", "say", "view_for", "wants_color"]
 
 
 def parse_anywhere(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
     """Return what *words* say, where options may stand between the others; after ``--`` there are no options."""
     return parser.parse_args(words) if "--" in words else parser.parse_intermixed_args(words)
+
+
+def check_patterns(patterns: Sequence[str]) -> None:
+    """Raise `UsageError` if one of *patterns*, by which differences are to be ignored, isn't a regular expression."""
+    import re
+
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UsageError(f"{pattern!r} isn't a regular expression: {error}") from error
 
 
 def say(sentence: str) -> None:

@@ -11,6 +11,7 @@ from sumatra.dependency_finder._python_sites import Distribution, Site, normal, 
 from sumatra.dependency_finder._reading import moment
 from sumatra.dependency_finder.base import Again, Run, again_by_path
 from sumatra.facts import replace
+from sumatra.files import is_script
 from sumatra.records import Dependency
 
 __all__ = ["again"]
@@ -53,7 +54,7 @@ def _place(run: Run, recorded: Sequence[Dependency]) -> _Place:
     if not program:  # another program has started it
         return _Place(None, "", own)
     real = os.path.realpath(program)
-    if _is_script(real):
+    if is_script(real):
         real, trouble = _behind_shim(program, run)
         program = real
         if not real:
@@ -66,14 +67,6 @@ def _place(run: Run, recorded: Sequence[Dependency]) -> _Place:
     if known and not settings_found and not run.environment.get("PYTHONNOUSERSITE"):
         own += _existing([f"{run.environment.get('HOME', '')}/.local/lib/python{known[0].minor}/site-packages"])
     return _Place(known[0] if known else None, trouble, tuple(dict.fromkeys((*own, *folders))))
-
-
-def _is_script(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(2) == b"#!"
-    except OSError:
-        return False
 
 
 def _behind_shim(program: str, run: Run) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sumatra.dependency_finder import _cache
+from sumatra.files import is_script
 
 __all__ = ["Environment", "Interpreter", "environments", "find", "is_interpreter", "library_of", "version_of"]
 
@@ -71,7 +72,8 @@ def find(programs: Iterable[str], libraries: Mapping[str, str], settings: Iterab
     *programs* are those files that `is_interpreter` holds of, *libraries* the versions by prefix of the libraries
     that were read, *settings* the ``pyvenv.cfg`` files.
     """
-    known = sorted(path for path in programs if not _is_script(path))
+    # What is called like an interpreter may only start one, as the shims of pyenv do.
+    known = sorted(path for path in programs if not is_script(path))
     copies = {os.path.dirname(path): _home(path) for path in settings}
     found = []
     left = dict(libraries)
@@ -90,15 +92,6 @@ def find(programs: Iterable[str], libraries: Mapping[str, str], settings: Iterab
         if minor.count("."):
             found.append(Interpreter(path, prefix, minor, path, tuple(shared)))
     return found
-
-
-def _is_script(path: str) -> bool:
-    """Tell whether what is called like an interpreter only starts one, as the shims of pyenv do."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(2) == b"#!"
-    except OSError:
-        return False
 
 
 def _shared_of(prefix: str, programs: Iterable[str]) -> list[str]:

@@ -16,10 +16,7 @@ from sumatra.files import ContentStore, digest_file, write_atomically
 from sumatra.records import Finding, Record
 from sumatra.versioncontrol import WorkingCopy
 
-__all__ = [
-    "OUTSIDE", "Elsewhere", "InPlace", "build", "build_again", "has_own_parameters", "is_own_copy",
-    "written_alone",
-]
+__all__ = ["OUTSIDE", "Elsewhere", "InPlace", "build", "build_again", "written_alone"]
 
 #: The folder among the results of a repetition for those that lie outside the working tree, under their whole names.
 OUTSIDE = ".outside"
@@ -222,7 +219,7 @@ def build_again(
     try:
         os.makedirs(scaffold.folder, exist_ok=True)
         missing = rebuild(record, scaffold.folder, objects, near, work, there)
-        if has_own_parameters(record):
+        if record.has_own_parameters:
             _put(scaffold.inside(record.parameters.path or ""), record.parameters.content)
         found = InPlace(root, folder, copy, there) if in_place else scaffold
         found.version, found.missing = record.version, missing
@@ -264,16 +261,6 @@ def written_alone(record: Record) -> frozenset[str]:
     """Return what the run wrote and hadn't read, by real names."""
     written = {os.path.realpath(record.output_path(key)) for key in record.output_data}
     return frozenset(written - {os.path.realpath(record.input_path(key)) for key in record.input_data})
-
-
-def has_own_parameters(record: Record) -> bool:
-    """Tell whether the program got a copy of its parameter file, in which values were changed."""
-    return record.parameters.path is not None and any(map(is_own_copy, record.command))
-
-
-def is_own_copy(word: str) -> bool:
-    """Tell whether *word* of a command is such a copy, which lay in the run's folder."""
-    return "/.smt/runs/" in word and "/parameters/" in word
 
 
 def _put(path: str, content: str) -> None:

@@ -11,11 +11,10 @@ from sumatra import differences, versioncontrol
 from sumatra.comparison import SAME, Comparison
 from sumatra.errors import ProjectError, SumatraError, VersionControlError
 from sumatra.files import digest_bytes
-from sumatra.records import Checkout, DataKey, Record
+from sumatra.records import Checkout, DataKey, Record, is_parameter_copy
 from sumatra.runs import Done, Request
 from sumatra.runs.again import Way, run_again
 from sumatra.runs.apart import is_below, obstacle, remove
-from sumatra.runs.elsewhere import has_own_parameters, is_own_copy
 from sumatra.runs.ending import some
 from sumatra.runs.judging import Judge, NotToBeHad
 from sumatra.runs.rebuilding import content_of
@@ -157,7 +156,7 @@ def _refuse(record: Record) -> None:
             f"{record.label} can't be repeated: secrets among the words of its command were masked",
             "run it yourself, with the secrets: smt run …",
         )
-    if has_own_parameters(record) and "hmac-sha256:" in record.parameters.content:
+    if record.has_own_parameters and "hmac-sha256:" in record.parameters.content:
         raise ProjectError(f"{record.label} can't be repeated: secrets among its parameters were masked")
     if record.launch_mode.name != "serial":
         raise ProjectError(f"{record.label} can't be repeated: it was started in the mode {record.launch_mode.name}")
@@ -266,7 +265,7 @@ def words_again(record: Record) -> tuple[str, ...]:
     if record.parameters.path is None:
         return record.command
     original = os.path.relpath(record.parameters.path, record.working_directory)
-    return tuple(original if is_own_copy(word) else word for word in record.command)
+    return tuple(original if is_parameter_copy(word) else word for word in record.command)
 
 
 def repeat(

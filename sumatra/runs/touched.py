@@ -12,6 +12,7 @@ from sumatra.capture.classification import DATA, OWN, classify, inputs, is_code,
 from sumatra.capture.observation import Observed
 from sumatra.datastore import DataStore
 from sumatra.facts import replace
+from sumatra.files import is_script
 from sumatra.records import DataKey, Finding, Parameters, Program, Record
 from sumatra.runs.code import Limits, keep
 from sumatra.runs.comparing import Progress, size_of
@@ -190,7 +191,7 @@ def _code(
     programs = {program.path for program in observed.processes}
     if record.main_file:
         programs.add(os.path.realpath(os.path.join(record.working_directory, record.main_file)))
-    scripts = {path for path in programs & paths if _is_script(elsewhere.inside(path) if elsewhere else path)}
+    scripts = {path for path in programs & paths if is_script(elsewhere.inside(path) if elsewhere else path)}
     likely = [path[len(top):] for path in paths if path in scripts or is_code(path)]
     if elsewhere is not None:
         return frozenset(top + path for path in likely if elsewhere.is_code(top + path))
@@ -198,15 +199,6 @@ def _code(
     unsure = [path for path in likely if path not in kept]
     known = copy.tracked(unsure) if copy and unsure else set()
     return frozenset(top + path for path in likely if path in kept or path in known)
-
-
-def _is_script(path: str) -> bool:
-    """Tell whether *path* is a program that another one reads, whatever its name."""
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            return file.read(2) == b"#!"
-    except OSError:
-        return False
 
 
 def with_programs(record: Record, seen: Sequence[SeenProgram], key: bytes) -> Record:

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 from sumatra.errors import VersionControlError
 from sumatra.records import Repository
-from sumatra.versioncontrol import _export, _mercurial_config
+from sumatra.versioncontrol import _export, _mercurial_config, _mercurial_phases
 from sumatra.versioncontrol._export import Tree, TreeFile
 from sumatra.versioncontrol._mercurial_dirstate import Parents, read_certain, read_parents
 from sumatra.versioncontrol._mercurial_program import NO_SUBREPOS, Hg, find_hg
@@ -174,11 +174,15 @@ class MercurialWorkingCopy(WorkingCopy):
 
         Return None for a version that isn't, where there is no other repository.
         """
-        if version is None and self._parents().first is None:
+        first = self._parents().first
+        if version is None and first is None:
             return None
-        if self._log(version or self._current(), r"{node}\0{phase}")[1] == "public":
-            return True
-        return None if self.repository().upstream is None else False
+        is_public, needed = None, requirements(self._folder)
+        if version in (None, first) and "revlogv1" in needed and _PLAIN.issuperset(needed):
+            is_public = _mercurial_phases.is_public(os.path.join(self._shared_folder(), "store"), first or "")
+        if is_public is None:
+            is_public = self._log(version or self._current(), r"{node}\0{phase}")[1] == "public"
+        return True if is_public else None if self.repository().upstream is None else False
 
     def tree(self, version: str, submodules: Mapping[str, str | None]) -> Tree:
         """Return the files of *version*, with those of sub-repositories that are here."""

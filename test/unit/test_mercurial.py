@@ -17,6 +17,7 @@ from sumatra.versioncontrol import (
     _mercurial,
     _mercurial_config,
     _mercurial_dirstate,
+    _mercurial_phases,
     _mercurial_program,
 )
 from sumatra.versioncontrol._mercurial import MercurialWorkingCopy
@@ -202,6 +203,80 @@ def test_a_branch_and_a_bookmark_are_names_of_versions(folder: Path, hg: Hg) -> 
     for name in ("before", "default", "0", first[:8], "tip^", "tip~1", "größe (2)~1"):
         assert copy.resolve(name) == first, name
     assert copy.resolve("größe (2)") == copy.resolve("tip") == copy.version()
+
+
+@pytest.fixture
+def phases(folder: Path, hg: Hg) -> dict[str, str]:
+    """A history with two branches, a merge, and versions of each phase; the phase by version."""
+
+    def commit(text: str) -> str:
+        (folder / "main.py").write_text(text)
+        hg("commit", "-m", text, cwd=folder)
+        return hg("log", "-r", ".", "-T", "{node}", cwd=folder)
+
+    first = commit("second")
+    public = commit("third")
+    commit("draft")
+    hg("update", "-q", first, cwd=folder)
+    (folder / "beside").write_text("x")
+    hg("add", "beside", cwd=folder)
+    other = commit("fourth")
+    hg("merge", "-q", "--tool", ":other", "-r", public, cwd=folder)
+    hg("commit", "-m", "merge", cwd=folder)
+    secret = commit("secret")
+    commit("after the secret")
+    hg("phase", "--public", "-r", public, cwd=folder)
+    hg("phase", "--secret", "--force", "-r", secret, cwd=folder)
+    told = hg("log", "-T", r"{node} {phase}\n", cwd=folder)
+    found = dict(line.split(" ") for line in told.splitlines())
+    assert sorted(found.values()) == ["draft"] * 3 + ["public"] * 3 + ["secret"] * 2
+    assert found[other] == "draft"
+    return found
+
+
+def interleaved(store: Path) -> bytes:
+    """Return the index with the data between its entries, as repositories of older versions have it."""
+    index, data = (store / "00changelog.i").read_bytes(), (store / "00changelog.d").read_bytes()
+    found = b""
+    for place in range(0, len(index), 64):
+        entry = index[place:place + 64]
+        start = int.from_bytes(entry[:6], "big") if place else 0
+        found += entry + data[start:start + int.from_bytes(entry[8:12], "big")]
+    return (int.from_bytes(index[:4], "big") | 1 << 16).to_bytes(4, "big") + found[4:]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_what_is_public_is_told_as_hg_does_and_without_it(folder: Path, phases: dict[str, str], old: bool) -> None:
+    store = folder / ".hg" / "store"
+    if old:
+        (store / "00changelog.i").write_bytes(interleaved(store))
+    told = {version: _mercurial_phases.is_public(str(store), version) for version in phases}
+    assert told == {version: phase == "public" for version, phase in phases.items()}
+    assert _mercurial_phases.is_public(str(store), "ab" * 20) is None  # there is no such version
+
+
+def test_whether_the_current_version_was_pushed_is_told_without_the_program(
+    folder: Path, hg: Hg, without_hg: Callable[[], None]
+) -> None:
+    (folder / ".hg" / "hgrc").write_text("[paths]\ndefault = https://example.org/model\n")
+    copy = MercurialWorkingCopy.create(str(folder))
+    without = copy.is_pushed()
+    hg("phase", "--public", "-r", ".", cwd=folder)
+    without_hg()
+    assert (without, copy.is_pushed()) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["phaseroots", "00changelog.i"])
+def test_what_is_damaged_or_unknown_is_asked(folder: Path, name: str) -> None:
+    store = folder / ".hg" / "store"
+    version = versioncontrol.find(str(folder)).version()
+    for content in (b"1 ab\n" if name == "phaseroots" else b"\0\0\xde\xad" + b"\0" * 60, b"\xff" * 200):
+        (store / name).write_bytes(content)
+        assert _mercurial_phases.is_public(str(store), version) is None
+    (store / name).unlink()
+    assert _mercurial_phases.is_public(str(store), version) is None
+    os.mkfifo(store / name)
+    assert _mercurial_phases.is_public(str(store), version) is None
 
 
 def test_a_file_added_and_gone_again_is_no_change_and_a_forgotten_one_is_still_there(folder: Path, hg: Hg) -> None:

@@ -378,6 +378,16 @@ class Record:
         return os.path.normpath(os.path.join(_root_of(self.input_datastore) or self.working_directory, key.path))
 
     @property
+    def stdin_file(self) -> str | None:
+        """The file (absolute) that it read its standard input from."""
+        return next((self.input_path(key) for key in self.input_data if key.seen == "stdin"), None)
+
+    @property
+    def stdout_file(self) -> str | None:
+        """The file (absolute) that its standard output went to."""
+        return next((self.output_path(key) for key in self.output_data if key.seen == "stdout"), None)
+
+    @property
     def has_ended(self) -> bool:
         """Whether the state is final."""
         return self.status not in ("initialized", "running")

@@ -157,10 +157,10 @@ class Trials:
         label = self._free_label()
         words = [word.replace("{label}", label) for word in mixture.words]
         make_private(os.path.join(self.folder, "runs"))
-        stdin = next((key.path for key in self._one.input_data if key.seen == "stdin"), os.devnull)
         request = Request(
             program=words[:1], arguments=words[1:], main_file=self._one.main_file, label=label,
-            reason=what, take_values=False, again=mixture.record, keep=True, stdin_file=stdin,
+            reason=what, take_values=False, again=mixture.record, keep=True,
+            stdin_file=self._one.stdin_file or os.devnull, stdout_file=self._one.stdout_file,
         )
         way = Way(
             request, {name: value for name, value in environment.items() if value is not None},

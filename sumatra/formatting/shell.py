@@ -40,8 +40,14 @@ def _steps(record: Record) -> Iterator[str]:
     if not record.command:
         yield shell_comment(["The command isn't known."])
         return
-    words = " ".join([_program(record.command[0]), *map(shell_word, record.command[1:])])
+    words = " ".join([_program(record.command[0]), *map(shell_word, record.command[1:]), *_redirections(record)])
     yield f"(cd -- {shell_word(record.working_directory)} && {words})\n" if record.working_directory else f"{words}\n"
+
+
+def _redirections(record: Record) -> Iterator[str]:
+    for sign, path in (("<", record.stdin_file), (">", record.stdout_file)):
+        if path is not None:
+            yield f"{sign} {shell_word(path)}"
 
 
 def _program(word: str) -> str:

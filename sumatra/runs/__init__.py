@@ -23,7 +23,7 @@ from sumatra.errors import LabelTaken, NoSuchRecord, ProjectError, RecordStoreEr
 from sumatra.facts import fact, field, replace
 from sumatra.files import file_name
 from sumatra.launch import Ended, Plan, get_launcher
-from sumatra.records import Choice, DataKey, Executable, Finding, Observation, Process, Record, new_id
+from sumatra.records import Choice, Executable, Finding, Observation, Process, Record, new_id
 from sumatra.recordstore import RecordStore
 from sumatra.runs import code, ending
 from sumatra.runs.comparing import Comparison
@@ -31,6 +31,7 @@ from sumatra.runs.elsewhere import Elsewhere
 from sumatra.runs.folder import RunFolder
 from sumatra.runs.inputs import Inputs
 from sumatra.runs.observing import Observing
+from sumatra.runs.redirected import behind_stdin, behind_stdout, with_stdout_file
 from sumatra.runs.shadow import Shadow
 from sumatra.runs.words import Understood, understand
 from sumatra.runs.workshop import Workshop
@@ -106,6 +107,7 @@ class _Around(NamedTuple):
     executable: Executable
     main_file: str | None
     code: code.Code
+    stdout: str | None = None  #: the file that standard output goes to
 
 
 def execute(request: Request, workshop: Workshop) -> Done:
@@ -152,7 +154,7 @@ def execute(request: Request, workshop: Workshop) -> Done:
         ended = launcher.run(Plan(
             words=program, environment={**around.environment, "SMT_LABEL": folder.label},
             stdout=folder.file("stdout"), stderr=folder.file("stderr"), stdin_file=request.stdin_file,
-            stdout_file=request.stdout_file, spawn=observing.spawn, started=started,
+            stdout_file=_opened_for_stdout(request, elsewhere), spawn=observing.spawn, started=started,
         ))
     except BaseException as error:
         if folder is None:
@@ -178,6 +180,15 @@ def execute(request: Request, workshop: Workshop) -> Done:
     finally:
         if elsewhere is not None and not request.keep:
             elsewhere.remove()
+
+
+def _opened_for_stdout(request: Request, elsewhere: Elsewhere | None) -> str | None:
+    """Return the file that standard output is to be written to, which a repetition has for itself."""
+    if not request.stdout_file or elsewhere is None or not elsewhere.apart:
+        return request.stdout_file
+    place = elsewhere.inside(request.stdout_file)
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    return place
 
 
 def _elsewhere(request: Request, workshop: Workshop, label: str, around: _Around) -> tuple[Elsewhere, _Around]:
@@ -244,14 +255,15 @@ def _look_around(request: Request, workshop: Workshop, now: datetime) -> _Around
     executable, main_file = programs.describe([*request.program, *request.arguments], here, environment)
     main_file = request.main_file or main_file
     chosen = workshop.settings
+    stdout = os.path.abspath(request.stdout_file) if request.stdout_file else None
     if request.again is not None:  # its code is the one of then, whatever there is now
-        return _Around(now, here, environment, executable, main_file, code.Code())
+        return _Around(now, here, environment, executable, main_file, code.Code(), stdout)
     found = code.look(
         here, policy=chosen.on_changed, store=workshop.objects, main_file=main_file,
         limits=code.Limits(parse_size(chosen.largest_untracked), parse_size(chosen.largest_untracked_total)),
         passed_over=(workshop.folder, *_data_folders(workshop)), project=workshop.root,
     )
-    return _Around(now, here, environment, executable, main_file, found)
+    return _Around(now, here, environment, executable, main_file, found, stdout or behind_stdout())
 
 
 def _first_state(
@@ -347,14 +359,8 @@ def _input_files(request: Request, words: Understood) -> list[tuple[str, str]]:
     """Return paths of inputs, each with how it was seen."""
     found = [(path, "argument") for path in words.inputs]
     found += [(path, "parameter") for path in words.meaning.inputs if path not in words.inputs]
-    if request.stdin_file:
-        found.append((os.path.abspath(request.stdin_file), "stdin"))
-    else:
-        with suppress(OSError):
-            behind = os.readlink("/proc/self/fd/0")
-            if os.path.isfile(behind):
-                found.append((behind, "stdin"))
-    return found
+    stdin = os.path.abspath(request.stdin_file) if request.stdin_file else behind_stdin()
+    return [*found, (stdin, "stdin")] if stdin else found
 
 
 def _collect(
@@ -381,9 +387,10 @@ def _collect(
             from sumatra.runs.bundling import with_bundle
 
             record = with_bundle(record, around.code.copy, workshop)
-        if request.stdout_file:
-            outputs = _with_stdout_file(record.output_data, data, request.stdout_file)
-            record = replace(record, output_data=tuple(outputs))
+        if around.stdout:
+            from sumatra.runs.touched import ignored_in, where_in
+
+            record = with_stdout_file(record, data, around.stdout, where_in(elsewhere), ignored_in(workshop))
         if record.observation is not None:
             record = replace(record, observation=replace(record.observation, after=monotonic() - end))
         saved = ending.save(record, workshop.open_store, workshop.settings.name)
@@ -397,14 +404,6 @@ def _collect(
     if collected:
         folder.forget_evidence()
     return _kept_beside(record, ended, folder, workshop, trouble)
-
-
-def _with_stdout_file(outputs: Sequence[DataKey], data: DataStore, path: str) -> list[DataKey]:
-    relative = os.path.relpath(os.path.abspath(path), data.root)
-    if any(key.path == relative for key in outputs):
-        return list(outputs)
-    outside = relative.startswith("..")
-    return [*outputs, *data.generate_keys([os.path.abspath(path) if outside else relative], seen="stdout")]
 
 
 def _kept_beside(record: Record, ended: Ended, folder: RunFolder, workshop: Workshop, trouble: str) -> Done:

@@ -277,11 +277,10 @@ def repeat(
     are kept in the content store: they tell how much the results of such runs vary.
     """
     record = chosen.record
-    stdin = next((key.path for key in record.input_data if key.seen == "stdin"), None)
     request = Request(
         program=chosen.command[:1], arguments=chosen.command[1:], main_file=record.main_file, label=label,
         reason=f"to repeat {record.label}", take_values=False, repeats=record.label, again=record, keep=True,
-        stdin_file=stdin,
+        stdin_file=record.stdin_file, stdout_file=record.stdout_file,
     )
     way = Way(request, chosen.environment, chosen.has_view, chosen.supplied, checkouts=chosen.checkouts)
     if chosen.python is not None:

@@ -24,7 +24,7 @@ from sumatra.runs.workshop import Workshop
 from sumatra.settings import parse_size
 from sumatra.versioncontrol import ChangedFile, WorkingCopy
 
-__all__ = ["Touched", "sort_out", "with_observed"]
+__all__ = ["Touched", "ignored_in", "sort_out", "where_in", "with_observed"]
 
 #: Programs of one run that a record tells of, and how much (characters) of the arguments of each.
 _MOST_PROGRAMS = 1000
@@ -62,7 +62,7 @@ def with_observed(
         input_data=(*others, *keys),
         output_data=(
             *record.output_data,
-            *output_keys(written, data, observed.method, workshop.progress, _where(evidence.elsewhere)),
+            *output_keys(written, data, observed.method, workshop.progress, where_in(evidence.elsewhere)),
         ),
         deleted_data=tuple(deleted_keys(touched.deleted, data, observed.method)),
         receipt=(*record.receipt, *observed.findings, *many_read, *many_written, *getattr(ignored, "findings", ())),
@@ -273,7 +273,7 @@ def output_keys(
     ]
 
 
-def _where(elsewhere: Elsewhere | None) -> Callable[[str], str]:
+def where_in(elsewhere: Elsewhere | None) -> Callable[[str], str]:
     """Return what tells where an output lies: a repetition leaves it in the folder that was built for it."""
 
     def where(path: str) -> str:

@@ -330,7 +330,8 @@ def test_each_format_tells_of_each_record(notebook, smt):
     for name in ("text", "json", "csv", "html", "latex", "markdown", "shell"):
         said = smt("list", "-f", name, "-T", "label != 'bare'")
         assert (said.status, said.err) == (0, ""), name
-        places = [said.out.index(label) for label in ("new", "middle", "old", "Eureka!")]
+        words = re.findall(r"\b(?:new|middle|old|Eureka)\b", said.out)
+        places = [words.index(word) for word in ("new", "middle", "old", "Eureka")]
         assert places == sorted(places), name
         told[name] = said.out
     found = json.loads(told["json"])

@@ -19,11 +19,13 @@ _SECRET_NAMES = frozenset({
 })
 _SECRET_ENDINGS = (".pem", ".key", ".p12", ".pfx", ".keystore", ".jks", ".kdbx")
 
-#: Suffixes of what is kept as code where there is no version control.
+#: Suffixes of what is kept as code where there is no version control; of texts, of which many may be results, what
+#: there is room for behind the others.
 _CODE = frozenset(
     "py pyx pxd ipynb r rmd jl m c h cc cpp cxx hpp cu f f90 f95 f03 for hoc mod ses oc g sli java js ts pl rb lua sh "
-    "bash zsh fish ps1 mk cmake cfg toml ini txt".split()
+    "bash zsh fish ps1 mk cmake cfg toml ini".split()
 )
+_TEXT = "txt"
 _MOST_CODE_FILES = 1000
 
 #: More untracked files than this are hardly all code.
@@ -161,7 +163,8 @@ def _without_version_control(
     folder: str, store: ContentStore, limits: Limits, passed_over: tuple[str, ...], main_file: str | None,
     findings: list[Finding],
 ) -> Code:
-    found = [ChangedFile(path, "code") for path in _code_below(folder, passed_over)]
+    paths, is_all = _code_below(folder, passed_over)
+    found = [ChangedFile(path, "code") for path in paths]
     if main_file and os.path.isfile(main_file):
         relative = os.path.relpath(main_file, folder)
         if not any(change.path == relative for change in found):
@@ -171,25 +174,50 @@ def _without_version_control(
             "no-version-control", f"{folder} isn't under version control; the code files in it were kept instead",
             "git init && git add … && git commit",
         ))
+    if not is_all:
+        findings.append(Finding(
+            "many-code-files",
+            f"there are more than {_MOST_CODE_FILES:,} files of code and text in {folder}; beyond those, only what the"
+            " run was seen to load was kept",
+            "put the code under version control, or if they are results: smt configure --datapath=FOLDER",
+        ))
     changes = keep(folder, found, store, limits, findings)
     return Code(folder=folder, changes=changes, findings=tuple(findings))
 
 
-def _code_below(folder: str, passed_over: tuple[str, ...]) -> list[str]:
+def _code_below(folder: str, passed_over: tuple[str, ...]) -> tuple[list[str], bool]:
+    """Return what is kept of the code in *folder*, by paths relative to that, and whether it is all there is."""
     found: list[str] = []
+    texts: list[str] = []
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(
             name for name in folders
             if not name.startswith(".") and name not in ("__pycache__", "node_modules", "venv")
             and not _below(os.path.join(here, name), passed_over)
         )
-        for name in sorted(names):
-            known = name.rpartition(".")[2].lower() in _CODE or name in ("Makefile", "Snakefile", "Dockerfile")
-            if known and not name.startswith("."):
-                found.append(os.path.relpath(os.path.join(here, name), folder))
+        links = [name for name in folders if _leads(os.path.join(here, name), folder)]
+        for name in (*sorted(names), *links):
+            suffix = name.rpartition(".")[2].lower()
+            known = suffix in _CODE or name in ("Makefile", "Snakefile", "Dockerfile", *links)
+            if name.startswith(".") or not (known or suffix == _TEXT):
+                continue
+            (found if known else texts).append(os.path.relpath(os.path.join(here, name), folder))
         if len(found) > _MOST_CODE_FILES:
-            return found[:_MOST_CODE_FILES]
-    return found
+            break
+        del texts[_MOST_CODE_FILES + 1:]
+    found += texts
+    return found[:_MOST_CODE_FILES], len(found) <= _MOST_CODE_FILES
+
+
+def _leads(path: str, folder: str) -> bool:
+    """Tell whether *path* is a link to something in *folder*."""
+    return os.path.islink(path) and _below(os.path.realpath(path), (os.path.realpath(folder),))
+
+
+def _followed(path: str, root: str) -> str:
+    """Return the file outside of *root* that *path* is a link to; or else *path* itself."""
+    is_link_out = os.path.islink(path) and os.path.isfile(path) and not _leads(path, root)
+    return os.path.realpath(path) if is_link_out else path
 
 
 def _below(path: str, folders: tuple[str, ...]) -> bool:
@@ -199,7 +227,10 @@ def _below(path: str, folders: tuple[str, ...]) -> bool:
 def keep(
     root: str, changed: list[ChangedFile], store: ContentStore, limits: Limits, findings: list[Finding]
 ) -> tuple[Change, ...]:
-    """Return the files *changed* below *root* with their contents in *store*; what isn't kept is said in *findings*."""
+    """Return the files *changed* below *root* with their contents in *store*; what isn't kept is said in *findings*.
+
+    Where there is no version control, a link that leads out of *root* is kept as what it leads to.
+    """
     kept: list[Change] = []
     left = limits.together
     too_large: list[str] = []
@@ -209,6 +240,8 @@ def keep(
             kept.append(Change(change.path, "deleted"))
             continue
         path = os.path.join(root, change.path)
+        if change.kind == "code":
+            path = _followed(path, root)
         try:
             facts = os.lstat(path)
             mode = _mode(facts.st_mode)
@@ -217,7 +250,7 @@ def keep(
             if mode == "160000":  # a submodule at another commit; what was changed in it comes by itself
                 commit = store.put(change.version.encode()) if change.version else None
                 kept.append(Change(change.path, change.kind, mode, commit))
-            elif mode != "120000" and looks_secret(change.path):
+            elif mode != "120000" and (looks_secret(change.path) or looks_secret(path)):
                 secret.append(change.path)
                 kept.append(Change(change.path, change.kind, mode, None, facts.st_size))
             elif facts.st_size > min(limits.one, left):

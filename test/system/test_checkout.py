@@ -194,6 +194,55 @@ def test_without_version_control_code_is_kept_that_only_the_run_has_found(tmp_pa
     assert (folder / "back" / ".hidden" / "net.py").read_text() == "n = 1\n"
 
 
+def test_without_version_control_links_come_back_and_so_does_what_they_lead_to_outside(tmp_path, smt, monkeypatch):
+    folder = tmp_path / "plain"
+    (folder / "versions" / "two").mkdir(parents=True)
+    (tmp_path / "shared.py").write_text("m = 1\n")
+    monkeypatch.chdir(folder)
+    (folder / "main.py").write_text("import shared, net.size; print(shared.m, net.size.n, file=open('Data/o', 'w'))\n")
+    (folder / "versions" / "two" / "size.py").write_text("n = 2\n")
+    (folder / "net").symlink_to("versions/two")
+    (folder / "here.py").symlink_to("main.py")
+    (folder / "shared.py").symlink_to("../shared.py")
+    (folder / "lost.py").symlink_to("../nowhere.py")
+    smt("init", "Plain")
+    smt("run", "-l", "r", "--", "python", "main.py")
+    (tmp_path / "shared.py").write_text("m = 3\n")
+    assert smt("checkout", "r", tmp_path / "x" / "back").status == 0
+    assert {name: what for name, what in tree(tmp_path / "x" / "back").items() if name not in ("main.py", "net")} == {
+        "versions/two/size.py": ("file", b"n = 2\n"), "here.py": ("link", b"main.py"),
+        "shared.py": ("file", b"m = 1\n"), "lost.py": ("link", b"../nowhere.py"),
+    }
+    assert (tmp_path / "x" / "back" / "net").readlink() == Path("versions/two")
+    assert smt("repeat", "r").out == "The simulation results match.\n"
+    assert (folder / "shared.py").is_symlink()
+
+
+@pytest.mark.provokes("many-code-files")
+def test_without_version_control_many_texts_don_t_push_code_aside_and_what_is_left_out_is_said(
+    tmp_path, smt, monkeypatch
+):
+    folder = tmp_path / "plain"
+    (folder / "early").mkdir(parents=True)
+    (folder / "late").mkdir()
+    monkeypatch.chdir(folder)
+    for number in range(1001):
+        (folder / "early" / f"{number}.txt").touch()
+    (folder / "late" / "main.py").write_text("print(1)\n")
+    smt("init", "Plain")
+    said = smt("run", "-l", "r", "--", "true")
+    assert "more than 1,000 files of code and text" in said.err
+    record = json.loads(smt("view", "--json", "r").out)
+    assert len(record["changes"]) == 1000
+    assert "many-code-files" in [finding["code"] for finding in record["receipt"]]
+    assert smt("view", "r", "--code", "late/main.py").out == "print(1)\n"
+    (folder / "early" / "0.txt").unlink()
+    (folder / "early" / "1.txt").unlink()
+    smt("run", "-l", "fewer", "--", "true")
+    record = json.loads(smt("view", "--json", "fewer").out)
+    assert "many-code-files" not in [finding["code"] for finding in record["receipt"]]
+
+
 @pytest.mark.parametrize("changed", [False, True])
 def test_a_main_file_that_is_a_link_is_shown_by_what_it_leads_to(changed, project, smt, git):
     (project / "tools").mkdir()

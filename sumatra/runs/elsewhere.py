@@ -188,7 +188,10 @@ def build(name: str, here: str, folder: str, objects: ContentStore) -> Elsewhere
     """
     copy = versioncontrol.find(here)
     if copy is None:
-        raise UsageError(f"version {name} can't be run: {here} isn't under version control")
+        raise UsageError(
+            f"version {name} can't be run: {here} isn't under version control",
+            "the code of an earlier run is run by: smt repeat LABEL",
+        )
     version = copy.resolve(name)
     found = Elsewhere(copy.root, folder, copy)
     found.version = version

@@ -63,10 +63,10 @@ def checkout(url: str, folder: str, *, lasting: bool = True, system: str = "") -
 
     If it isn't *lasting*, it is for reading versions only, and is thrown away then; see `WorkingCopy.borrow`.
     """
+    from sumatra.versioncontrol._new_folder import is_there
     from sumatra.versioncontrol._urls import scrub
 
-    if os.path.isdir(folder) and os.listdir(folder):
-        raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
+    is_there(folder)
     complaints = []
     for name in (system,) if system in BACKENDS else BACKENDS:
         backend: type[WorkingCopy] = plugins.load(__name__, name).BACKEND

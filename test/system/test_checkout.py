@@ -100,7 +100,16 @@ def test_files_are_shown_as_they_were(edited, smt, git):
     assert (said.status, said.err.splitlines()[-1]) == (2, "hint: smt view r --code"), said.err
     said = smt("view", "r", "--code", "gone.py")
     assert (said.status, "had been deleted" in said.err) == (3, True)
-    assert smt("view", "r", "--code", "nosuch.py").status == 3
+    said = smt("view", "r", "--code", "nosuch.py")
+    assert (said.status, said.err.splitlines()[-1]) == (3, "hint: see which files are known: smt view r --code")
+    assert smt("view", "r", "--code", "two words.py", cwd=edited / "lib").out == "x = 2\n"
+    assert smt("view", "r", "--code", "main.py", cwd=edited / "lib").out == main
+    assert smt("view", "r", "--code", "./../lib/main.py", cwd=edited / "lib").out == "a file of the same base name\n"
+    (edited / "lib" / "only.py").write_text("o = 1\n")
+    smt("run", "-l", "more", "--", "true")
+    assert smt("view", "more", "--code", "only.py", cwd=edited / "lib").out == "o = 1\n"
+    said = smt("view", "more", "--code", "other.py", cwd=edited / "lib")
+    assert (said.status, "no file other.py" in said.err) == (3, True), said.err
 
 
 def test_a_repository_that_is_gone_is_cloned_again_from_where_it_came(repository, git, smt, tmp_path, monkeypatch):
@@ -132,6 +141,10 @@ def test_a_folder_with_something_in_it_is_left_alone(project, smt):
     assert "isn't an empty folder" in said.err
     assert os.listdir(project / "full") == ["x"]
     assert smt("checkout", "r").out == "code-r\n"
+    (project / "file").write_text("mine\n")
+    said = smt("checkout", "r", "file")
+    assert (said.status, said.err) == (6, f"smt: {project}/file isn't a folder\nhint: choose another one\n")
+    assert (project / "file").read_text() == "mine\n"
 
 
 def test_a_version_that_was_not_pushed_is_kept_and_comes_back_without_its_repository(
@@ -216,6 +229,28 @@ def test_without_version_control_links_come_back_and_so_does_what_they_lead_to_o
     assert (tmp_path / "x" / "back" / "net").readlink() == Path("versions/two")
     assert smt("repeat", "r").out == "The simulation results match.\n"
     assert (folder / "shared.py").is_symlink()
+
+
+def test_without_version_control_what_lay_outside_of_the_project_is_left_out_and_named(tmp_path, smt, monkeypatch):
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    (tmp_path / "main.py").write_text("print(1)\n")
+    (folder / "net.py").write_text("n = 1\n")
+    monkeypatch.chdir(folder)
+    smt("init", "Plain")
+    smt("run", "-l", "r", "--", "python", "../main.py")
+    said = smt("checkout", "r", tmp_path / "back")
+    assert (said.status, said.out) == (0, f"{tmp_path / 'back'}\n")
+    assert said.err == f"smt: what lay outside of {folder} is left out: ../main.py\n"
+    assert tree(tmp_path / "back") == {"net.py": ("file", b"n = 1\n")}
+    assert smt("view", "r", "--code").out.splitlines() == [
+        f"kept from {folder}", "        code            ../main.py", "        code            net.py",
+    ]
+    said = smt("view", "r", "--code", "nosuch.py")
+    assert (said.status, said.err) == (
+        3, "smt: nosuch.py isn't among the files of code that were kept of r\n"
+        "hint: see which files are known: smt view r --code\n",
+    )
 
 
 @pytest.mark.provokes("many-code-files")

@@ -215,9 +215,11 @@ def _leads(path: str, folder: str) -> bool:
 
 
 def _followed(path: str, root: str) -> str:
-    """Return the file outside of *root* that *path* is a link to; or else *path* itself."""
-    is_link_out = os.path.islink(path) and os.path.isfile(path) and not _leads(path, root)
-    return os.path.realpath(path) if is_link_out else path
+    """Return the file of code outside of *root* that *path* is a link to; or else *path* itself."""
+    if not os.path.islink(path) or _leads(path, root):
+        return path
+    target = os.path.realpath(path)
+    return target if os.path.isfile(target) and target.rpartition(".")[2].lower() in _CODE else path
 
 
 def _below(path: str, folders: tuple[str, ...]) -> bool:

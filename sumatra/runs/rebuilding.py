@@ -10,10 +10,11 @@ from contextlib import suppress
 from sumatra import versioncontrol
 from sumatra.errors import ProjectError, VersionControlError
 from sumatra.files import ContentStore, make_private
-from sumatra.records import Change, Record, Repository
+from sumatra.records import Record, Repository
 from sumatra.versioncontrol import WorkingCopy
+from sumatra.versioncontrol._export import kept_content
 
-__all__ = ["content_of", "followed", "is_outside", "kept_content", "rebuild", "remedy_for_lost", "working_copies"]
+__all__ = ["content_of", "followed", "is_outside", "rebuild", "remedy_for_lost", "working_copies"]
 
 _LONGEST_LINK = 4096  # bytes, as Linux has it
 
@@ -122,20 +123,11 @@ def _has(copy: WorkingCopy, record: Record) -> bool:
     return copy.holds(record.version, record.repository.url)
 
 
-def kept_content(change: Change, objects: ContentStore) -> bytes:
-    """Return the content that was kept of *change*; raise `ProjectError` if it isn't there any more."""
-    try:
-        return objects.get(change.digest or "")
-    except OSError as error:
-        raise ProjectError(
-            f"what was kept of {change.path} isn't in {objects.root} any more", f"its digest was {change.digest}"
-        ) from error
-
-
 def content_of(record: Record, path: str, objects: ContentStore, near: str, work: str) -> bytes:
     """Return what the file of code *path* (relative to the root of the working copy) held when *record* was made.
 
-    Raises `ProjectError` if it wasn't there, or isn't to be had any more.
+    Raises `ProjectError` if it wasn't there, or isn't to be had any more, and `VersionControlError` if what was kept of
+    it is gone or damaged.
     """
     for change in record.changes:
         if change.path == path:
@@ -143,7 +135,7 @@ def content_of(record: Record, path: str, objects: ContentStore, near: str, work
                 raise ProjectError(f"{path} had been deleted when {record.label} was run")
             if change.digest is None:
                 raise ProjectError(f"{path} was changed and its content wasn't kept", "see smt view --receipt")
-            return kept_content(change, objects)
+            return kept_content(change, objects.get)
     what_is_there = f"see which files are known: smt view {shlex.quote(record.label)} --code"
     if record.repository is None:
         raise ProjectError(f"{path} isn't among the files of code that were kept of {record.label}", what_is_there)

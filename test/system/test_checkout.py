@@ -207,6 +207,25 @@ def test_without_version_control_code_is_kept_that_only_the_run_has_found(tmp_pa
     assert (folder / "back" / ".hidden" / "net.py").read_text() == "n = 1\n"
 
 
+def test_what_was_kept_and_is_gone_or_damaged_is_not_shown_and_not_brought_back(edited, smt, tmp_path):
+    smt("run", "-l", "r", "--", "true")
+    change = next(each for each in json.loads(smt("view", "--json").out)["changes"] if each["path"] == "new.py")
+    place = edited / ".smt" / "objects" / change["digest"][7:9] / change["digest"][9:]
+    place.chmod(0o600)
+    place.write_text("other\n")
+    for words in (("view", "r", "--code", "new.py"), ("checkout", "r", tmp_path / "back")):
+        said = smt(*words)
+        assert (said.status, said.out, said.err.splitlines()) == (6, "", [
+            "smt: what was kept of new.py is damaged",
+            f"hint: put it back into .smt/objects from a backup: {change['digest']}",
+        ])
+    place.unlink()
+    for words in (("view", "r", "--code", "new.py"), ("checkout", "r", tmp_path / "back")):
+        said = smt(*words)
+        assert (said.status, said.out) == (6, "")
+        assert said.err.startswith("smt: the content of new.py isn't kept any more\nhint: ")
+
+
 def test_without_version_control_links_come_back_and_so_does_what_they_lead_to_outside(tmp_path, smt, monkeypatch):
     folder = tmp_path / "plain"
     (folder / "versions" / "two").mkdir(parents=True)
@@ -218,6 +237,8 @@ def test_without_version_control_links_come_back_and_so_does_what_they_lead_to_o
     (folder / "here.py").symlink_to("main.py")
     (folder / "shared.py").symlink_to("../shared.py")
     (folder / "lost.py").symlink_to("../nowhere.py")
+    (tmp_path / "diary").write_text("of nobody's business\n")
+    (folder / "diary.py").symlink_to("../diary")
     smt("init", "Plain")
     smt("run", "-l", "r", "--", "python", "main.py")
     (tmp_path / "shared.py").write_text("m = 3\n")
@@ -225,6 +246,7 @@ def test_without_version_control_links_come_back_and_so_does_what_they_lead_to_o
     assert {name: what for name, what in tree(tmp_path / "x" / "back").items() if name not in ("main.py", "net")} == {
         "versions/two/size.py": ("file", b"n = 2\n"), "here.py": ("link", b"main.py"),
         "shared.py": ("file", b"m = 1\n"), "lost.py": ("link", b"../nowhere.py"),
+        "diary.py": ("link", b"../diary"),
     }
     assert (tmp_path / "x" / "back" / "net").readlink() == Path("versions/two")
     assert smt("repeat", "r").out == "The simulation results match.\n"

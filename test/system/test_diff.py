@@ -140,10 +140,7 @@ def test_a_patch_takes_the_code_of_each_run_from_its_own_project(smt, tmp_path, 
     monkeypatch.chdir(tmp_path / "1")
     shutil.rmtree(tmp_path / "1" / ".smt" / "objects")
     said = smt("diff", "r", f"{tmp_path / '2'}:r", "--code")
-    gone = f"what was kept of main.py isn't in {tmp_path / '1' / '.smt' / 'objects'} any more"
-    assert said.out.endswith(f"# main.py: {gone}\n")
-    said = smt("view", "r", "--code", "main.py")
-    assert (said.status, said.err.splitlines()[0]) == (3, f"smt: {gone}")
+    assert said.out.endswith("# main.py: the content of main.py isn't kept any more\n")
 
 
 def test_the_next_step_is_to_ask_why(two_runs, smt):

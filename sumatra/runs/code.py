@@ -151,12 +151,20 @@ def _with_version_control(
     return Code(
         repository=copy.repository(),
         version=status.version,
-        diff=copy.diff() if tracked and status.version else "",
+        diff=_patch(copy, findings) if tracked and status.version else "",
         changes=keep(copy.root, wanted, store, limits, findings),
         user=copy.user(),
         findings=tuple(findings),
         copy=copy,
     )
+
+
+def _patch(copy: WorkingCopy, findings: list[Finding]) -> str:
+    try:
+        return copy.diff()
+    except VersionControlError as error:  # of a file that can't be read, for one
+        findings.append(Finding("code-note", f"there is no patch of what was changed: {error}", error.hint or ""))
+        return ""
 
 
 def _without_version_control(
@@ -237,11 +245,14 @@ def keep(
     left = limits.together
     too_large: list[str] = []
     secret: list[str] = []
+    hidden: list[str] = []
     for change in changed:
-        if change.kind == "deleted":
-            kept.append(Change(change.path, "deleted"))
-            continue
         path = os.path.join(root, change.path)
+        if change.kind == "deleted":
+            is_hidden = _is_hidden(path)
+            hidden += [change.path] if is_hidden else []
+            kept.append(Change(change.path, "modified" if is_hidden else "deleted"))
+            continue
         if change.kind == "code":
             path = _followed(path, root)
         try:
@@ -265,6 +276,8 @@ def keep(
         except OSError as error:
             findings.append(Finding("code-file-unreadable", f"{change.path} can't be read: {error.strerror}"))
             kept.append(Change(change.path, change.kind))
+    if hidden:
+        findings.append(Finding("code-file-unreadable", f"{_some(hidden)} can't be read: Permission denied"))
     if too_large:
         findings.append(Finding(
             "change-too-large", f"not kept, because large: {_some(too_large)}",
@@ -273,6 +286,15 @@ def keep(
     if secret:
         findings.append(Finding("secret-file", f"not kept, because such files hold secrets: {_some(secret)}"))
     return tuple(kept)
+
+
+def _is_hidden(path: str) -> bool:
+    """Tell whether a file may be at *path* that can't be read; some systems take that for a deleted one."""
+    try:
+        facts = os.lstat(path)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return stat.S_ISREG(facts.st_mode) and not os.access(path, os.R_OK)
 
 
 def _content(path: str, mode: str) -> bytes:

@@ -412,6 +412,12 @@ class Project:
 
         return changes_since(record, asked or record, self._workshop(), os.environ, ignore=ignore, read=read)
 
+    def counts_as_code(self, folder: str) -> bool:
+        """Tell whether later runs would keep what is in *folder* as new code of the project."""
+        from sumatra.runs.code import holds_new_code
+
+        return holds_new_code(folder, self.path, self._workshop().not_code)
+
     def patch_between(self, one: Record, other: Record, theirs: "Project | None" = None) -> Iterator[str]:
         """Yield the lines of a patch from the code of *one* to that of *other*, uncommitted changes included.
 

@@ -9,7 +9,7 @@ from sumatra.files import ContentStore
 from sumatra.records import Change, Finding, Repository, brief_version
 from sumatra.versioncontrol import ChangedFile, Status, WorkingCopy, find
 
-__all__ = ["Code", "Limits", "keep", "look", "looks_secret", "reach"]
+__all__ = ["Code", "Limits", "holds_new_code", "keep", "look", "looks_secret", "reach"]
 
 #: Names of files whose content is never kept: they hold passwords and keys more often than code.
 _SECRET_NAMES = frozenset({
@@ -82,6 +82,24 @@ def look(
             folder = project
         return _without_version_control(folder, store, limits, passed_over, main_file, findings)
     return _with_version_control(copy, status, policy, store, limits, passed_over, findings)
+
+
+def holds_new_code(folder: str, project: str, passed_over: tuple[str, ...]) -> bool:
+    """Tell whether runs of the *project* keep what is in *folder* as code that isn't under version control."""
+    folder, project = os.path.realpath(folder), os.path.realpath(project)
+    if _below(folder, passed_over):
+        return False
+    try:
+        copy = find(os.path.dirname(folder))
+        if copy is None:
+            return _below(folder, (project,))
+        root = os.path.realpath(copy.root)
+        inside = os.path.relpath(folder, root) + os.sep
+        return _below(project, (root,)) and any(
+            change.kind == "untracked" and change.path.startswith(inside) for change in copy.status().changed
+        )
+    except VersionControlError:
+        return False
 
 
 #: What mends it in each system, where that can be said in a command.

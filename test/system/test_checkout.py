@@ -79,7 +79,8 @@ def test_without_version_control_the_kept_files_come_back(tmp_path, smt, monkeyp
     smt("init", "Plain")
     smt("run", "-l", "r", "--", "python", "main.py")
     (folder / "lib" / "net.py").write_text("n = 2\n")
-    assert smt("checkout", "r", "back").status == 0
+    assert "later runs will keep what is in back" in smt("checkout", "r", "back").err
+    assert smt("checkout", "r", tmp_path / "beside").err == smt("checkout", "r", "Data/back").err == ""
     assert {name: content for name, (_, content) in tree(folder / "back").items()} == {
         "main.py": b"import lib.net\n", "lib/net.py": b"n = 1\n",
     }
@@ -140,7 +141,15 @@ def test_a_folder_with_something_in_it_is_left_alone(project, smt):
     assert said.status == 6
     assert "isn't an empty folder" in said.err
     assert os.listdir(project / "full") == ["x"]
-    assert smt("checkout", "r").out == "code-r\n"
+    said = smt("checkout", "r")
+    assert said.out == "code-r\n"
+    assert said.err == (
+        "smt: later runs will keep what is in code-r as code of theirs, unless you move it away or have it ignored\n"
+    )
+    with open(project / ".gitignore", "a") as file:
+        file.write("code-*\n")
+    for folder in ("code-2", project.parent / "elsewhere"):
+        assert smt("checkout", "r", folder).err == ""
     (project / "file").write_text("mine\n")
     said = smt("checkout", "r", "file")
     assert (said.status, said.err) == (6, f"smt: {project}/file isn't a folder\nhint: choose another one\n")

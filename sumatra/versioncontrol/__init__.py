@@ -77,7 +77,8 @@ def checkout(url: str, folder: str, *, lasting: bool = True, system: str = "") -
         except VersionControlError as error:
             if system in BACKENDS:
                 raise
-            complaints[name] = error
+            # Not the error itself, which keeps alive all that its system has made for the purpose.
+            complaints[name] = type(error)(error.message, error.hint)
     raise _nowhere(url, complaints)
 
 

@@ -107,8 +107,12 @@ def test_what_can_t_be_checked_out_is_said_in_one_sentence(url, told, smt, tmp_p
 
 def test_what_no_system_can_check_out_is_told_with_what_each_says_that_it_may_belong_to(smt, tmp_path):
     (tmp_path / "here").mkdir()
+    (tmp_path / "temporary").mkdir()
+    for place in (f"file://{tmp_path}", "svn://127.0.0.1:1"):
+        said = smt("init", "-r", f"{place}/nowhere", "Copy", cwd=tmp_path / "here",
+                   TMPDIR=str(tmp_path / "temporary"))
+        assert (said.status, os.listdir(tmp_path / "temporary")) == (6, []), said.err
     said = smt("init", "-r", f"file://{tmp_path}/nowhere", "Copy", cwd=tmp_path / "here")
-    assert said.status == 6
     assert said.err.startswith(f"smt: file://{tmp_path}/nowhere can't be checked out (git: ")
     assert said.err.count(f"file://{tmp_path}/nowhere can't be") == 1
     assert "perforce" not in said.err

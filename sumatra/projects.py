@@ -412,11 +412,22 @@ class Project:
 
         return changes_since(record, asked or record, self._workshop(), os.environ, ignore=ignore, read=read)
 
-    def patch_between(self, one: Record, other: Record) -> Iterator[str]:
-        """Yield the lines of a patch from the code of *one* to that of *other*, uncommitted changes included."""
-        from sumatra.runs.patches import patch_between
+    def counts_as_code(self, folder: str) -> bool:
+        """Tell whether later runs would keep what is in *folder* as new code of the project."""
+        from sumatra.runs.code import holds_new_code
 
-        return patch_between(one, other, self.objects, self.path, os.path.join(self.folder, "work"))
+        return holds_new_code(folder, self.path, self._workshop().not_code)
+
+    def patch_between(self, one: Record, other: Record, theirs: "Project | None" = None) -> Iterator[str]:
+        """Yield the lines of a patch from the code of *one* to that of *other*, uncommitted changes included.
+
+        *other* may be a record of *theirs*, another project.
+        """
+        from sumatra.runs.patches import Home, patch_between
+
+        other_home = Home(theirs.objects, theirs.path) if theirs and theirs.path != self.path else None
+        work = os.path.join(self.folder, "work")
+        return patch_between(one, other, Home(self.objects, self.path), other_home, work)
 
     def judge(self, tolerance: Sequence[str] = ()) -> "Judge":
         """Return what compares results by their contents; *tolerance* is added to that of the settings."""

@@ -186,6 +186,11 @@ CODES: Mapping[str, Kind] = {
         "new files of others in the data folder are, too.",
         "run it again",
     ),
+    "many-code-files": Kind(
+        "There is no version control, and there are more files that may be code than are kept with a record.",
+        "Code that nobody saw the run load can't be put back as it was.",
+        "put the code under version control, or if they are results: smt configure --datapath=FOLDER",
+    ),
     "many-files": Kind(
         "The run read or wrote more files than a record tells of (the setting ``most_files``).",
         "The rest of the files can't be compared with those of a repeat.",

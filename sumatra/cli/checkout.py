@@ -33,4 +33,6 @@ def run(args: argparse.Namespace) -> None:
     notes = rebuild(record, folder, project.objects, project.path, os.path.join(project.folder, "work"))
     for note in notes:
         say(note)
+    if project.counts_as_code(folder):
+        say(f"later runs will keep what is in {folder} as code of theirs, unless you move it away or have it ignored")
     print(folder)

@@ -19,7 +19,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sumatra.cli.terminal import check_patterns, parse_anywhere, project_here, say, view_for
@@ -69,30 +69,31 @@ def run(args: argparse.Namespace) -> int:
     check_patterns(args.ignore)
     kinds = [kind for option, some in _OPTIONS.items() if getattr(args, option) for kind in some] or list(KINDS)
     project = project_here()
-    records = [_record(project, label) for label in args.labels]
+    homes, records = zip(*(_record(project, label) for label in args.labels), strict=True)
     judge = project.judge(args.tolerance)
     if args.html and len(records) > 2:
         raise UsageError("a page is for two records", "name two: smt diff A B --html FILE")
     with judge:
         if len(records) > 2:
             return _print_table(records, kinds, args, judge)
-        return _print_pair(project, records[0], records[1], kinds, args, judge)
+        return _print_pair(project, homes, records, kinds, args, judge)
 
 
-def _record(project: "Project", name: str) -> "Record":
-    """Return the record called *name*, which may be of another project: ``FOLDER:LABEL``."""
+def _record(project: "Project", name: str) -> tuple["Project", "Record"]:
+    """Return the record called *name*, which may be of another project (``FOLDER:LABEL``), and its project."""
     try:
-        return project.get_record(name)
+        return project, project.get_record(name)
     except NoSuchRecord:
         folder, _, label = name.rpartition(":")
         if not os.path.isdir(folder):
             raise
     from sumatra.projects import load_project
 
-    return load_project(folder).get_record(label)
+    other = load_project(folder)
+    return other, other.get_record(label)
 
 
-def _print_table(records: list["Record"], kinds: list[str], args: argparse.Namespace, judge: "Judge") -> int:
+def _print_table(records: Sequence["Record"], kinds: list[str], args: argparse.Namespace, judge: "Judge") -> int:
     from sumatra.formatting import differences as formatting
 
     varies = varying(records, args.ignore, judge.refined)
@@ -106,17 +107,19 @@ def _print_table(records: list["Record"], kinds: list[str], args: argparse.Names
 
 
 def _print_pair(
-    project: "Project", one: "Record", other: "Record", kinds: list[str], args: argparse.Namespace, judge: "Judge"
+    project: "Project", homes: Sequence["Project"], records: Sequence["Record"], kinds: list[str],
+    args: argparse.Namespace, judge: "Judge",
 ) -> int:
     from sumatra.formatting import differences as formatting
 
+    one, other = records
     found = judge.refined(one, other, between(one, other, args.ignore), project.find_repeats)
     if args.html:
         _write_page(args.html, one, other, found, judge)
     if args.json:
         told = formatting.as_json(one, other, found, kinds)
         if args.code:
-            told["patch"] = "".join(project.patch_between(one, other))
+            told["patch"] = "".join(homes[0].patch_between(one, other, homes[1]))
         print(json.dumps(told, indent=2))
     else:
         ask = f"smt why {shlex.join(args.labels)}  (runs it again with one of them swapped at a time)"
@@ -124,7 +127,7 @@ def _print_pair(
         told_as_text = formatting.text(one, other, found, view_for(), kinds=kinds, whole=args.long, next_step=step)
         print("".join(told_as_text), end="")
         if args.code:
-            _print_patch(project.patch_between(one, other), view_for())
+            _print_patch(homes[0].patch_between(one, other, homes[1]), view_for())
     return int(bool(found.of("results")))
 
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 from sumatra.cli.terminal import project_here, view_for
 from sumatra.errors import SumatraError, UsageError
@@ -48,9 +49,8 @@ def run(args: argparse.Namespace) -> None:
     elif args.script:
         _write(_script(project, record))
     elif args.code:
-        path = os.path.relpath(args.code, record.code_root) if os.path.isabs(args.code) else os.path.normpath(args.code)
         try:
-            _write(_code_file(project, record, path))
+            _write(_code_file(project, record, args.code))
         except SumatraError as error:
             if _is_label(project, args.code):
                 raise UsageError(
@@ -124,10 +124,24 @@ def _script(project: Project, record: Record) -> bytes:
     )
 
 
-def _code_file(project: Project, record: Record, path: str) -> bytes:
+def _code_file(project: Project, record: Record, name: str) -> bytes:
+    """Return what the file *name* held; that is a path from the root of the code, or else from the current folder."""
     from sumatra.runs.rebuilding import content_of
 
-    return content_of(record, path, project.objects, project.path, os.path.join(project.folder, "work"))
+    def content(path: str) -> bytes:
+        return content_of(record, path, project.objects, project.path, os.path.join(project.folder, "work"))
+
+    folder, last = os.path.split(os.path.abspath(name))
+    from_here = os.path.relpath(os.path.join(os.path.realpath(folder), last), os.path.realpath(record.code_root))
+    if os.path.isabs(name):
+        return content(from_here)
+    try:
+        return content(os.path.normpath(name))
+    except SumatraError as error:
+        if from_here not in (os.path.normpath(name), os.curdir) and not from_here.startswith(os.pardir + os.sep):
+            with suppress(SumatraError):
+                return content(from_here)
+        raise error
 
 
 def _code(record: Record) -> Iterator[str]:
@@ -137,6 +151,8 @@ def _code(record: Record) -> Iterator[str]:
     if record.repository is not None:
         yield f"{record.repository.type} {visible(record.repository.url)}"
         yield f"version {record.version or 'none: there was no commit yet'}"
+    elif record.changes:
+        yield f"kept from {visible(record.code_root)}"
     changes = {change.path: change for change in record.changes}
     for path in sorted({*record.code_files, *changes}):
         change = changes.get(path)

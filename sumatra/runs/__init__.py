@@ -261,7 +261,7 @@ def _look_around(request: Request, workshop: Workshop, now: datetime) -> _Around
     found = code.look(
         here, policy=chosen.on_changed, store=workshop.objects, main_file=main_file,
         limits=code.Limits(parse_size(chosen.largest_untracked), parse_size(chosen.largest_untracked_total)),
-        passed_over=(workshop.folder, *_data_folders(workshop)), project=workshop.root,
+        passed_over=workshop.not_code, project=workshop.root,
     )
     return _Around(now, here, environment, executable, main_file, found, stdout or behind_stdout())
 
@@ -295,11 +295,6 @@ def _hidden(number: int) -> tuple[Finding, ...]:
         return ()
     words = "a word" if number == 1 else f"{number} words"
     return (Finding("secret-masked", f"{words} of the command looked like secrets and were masked"),)
-
-
-def _data_folders(workshop: Workshop) -> tuple[str, ...]:
-    # Where programs write right into the project's folder, what they write can't be told from new code.
-    return (workshop.data.root,) if workshop.data.root != workshop.root else ()
 
 
 def _data_for(workshop: Workshop, label: str) -> DataStore:

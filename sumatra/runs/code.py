@@ -9,7 +9,7 @@ from sumatra.files import ContentStore
 from sumatra.records import Change, Finding, Repository, brief_version
 from sumatra.versioncontrol import ChangedFile, Status, WorkingCopy, find
 
-__all__ = ["Code", "Limits", "keep", "look", "looks_secret", "reach"]
+__all__ = ["Code", "Limits", "holds_new_code", "keep", "look", "looks_secret", "reach"]
 
 #: Names of files whose content is never kept: they hold passwords and keys more often than code.
 _SECRET_NAMES = frozenset({
@@ -19,11 +19,13 @@ _SECRET_NAMES = frozenset({
 })
 _SECRET_ENDINGS = (".pem", ".key", ".p12", ".pfx", ".keystore", ".jks", ".kdbx")
 
-#: Suffixes of what is kept as code where there is no version control.
+#: Suffixes of what is kept as code where there is no version control; of texts, of which many may be results, what
+#: there is room for behind the others.
 _CODE = frozenset(
     "py pyx pxd ipynb r rmd jl m c h cc cpp cxx hpp cu f f90 f95 f03 for hoc mod ses oc g sli java js ts pl rb lua sh "
-    "bash zsh fish ps1 mk cmake cfg toml ini txt".split()
+    "bash zsh fish ps1 mk cmake cfg toml ini".split()
 )
+_TEXT = "txt"
 _MOST_CODE_FILES = 1000
 
 #: More untracked files than this are hardly all code.
@@ -80,6 +82,24 @@ def look(
             folder = project
         return _without_version_control(folder, store, limits, passed_over, main_file, findings)
     return _with_version_control(copy, status, policy, store, limits, passed_over, findings)
+
+
+def holds_new_code(folder: str, project: str, passed_over: tuple[str, ...]) -> bool:
+    """Tell whether runs of the *project* keep what is in *folder* as code that isn't under version control."""
+    folder, project = os.path.realpath(folder), os.path.realpath(project)
+    if _below(folder, passed_over):
+        return False
+    try:
+        copy = find(os.path.dirname(folder))
+        if copy is None:
+            return _below(folder, (project,))
+        root = os.path.realpath(copy.root)
+        inside = os.path.relpath(folder, root) + os.sep
+        return _below(project, (root,)) and any(
+            change.kind == "untracked" and change.path.startswith(inside) for change in copy.status().changed
+        )
+    except VersionControlError:
+        return False
 
 
 #: What mends it in each system, where that can be said in a command.
@@ -149,7 +169,7 @@ def _with_version_control(
     return Code(
         repository=copy.repository(),
         version=status.version,
-        diff=copy.diff() if tracked and status.version else "",
+        diff=_patch(copy, findings) if tracked and status.version else "",
         changes=keep(copy.root, wanted, store, limits, findings),
         user=copy.user(),
         findings=tuple(findings),
@@ -157,11 +177,20 @@ def _with_version_control(
     )
 
 
+def _patch(copy: WorkingCopy, findings: list[Finding]) -> str:
+    try:
+        return copy.diff()
+    except VersionControlError as error:  # of a file that can't be read, for one
+        findings.append(Finding("code-note", f"there is no patch of what was changed: {error}", error.hint or ""))
+        return ""
+
+
 def _without_version_control(
     folder: str, store: ContentStore, limits: Limits, passed_over: tuple[str, ...], main_file: str | None,
     findings: list[Finding],
 ) -> Code:
-    found = [ChangedFile(path, "code") for path in _code_below(folder, passed_over)]
+    paths, is_all = _code_below(folder, passed_over)
+    found = [ChangedFile(path, "code") for path in paths]
     if main_file and os.path.isfile(main_file):
         relative = os.path.relpath(main_file, folder)
         if not any(change.path == relative for change in found):
@@ -171,25 +200,52 @@ def _without_version_control(
             "no-version-control", f"{folder} isn't under version control; the code files in it were kept instead",
             "git init && git add … && git commit",
         ))
+    if not is_all:
+        findings.append(Finding(
+            "many-code-files",
+            f"there are more than {_MOST_CODE_FILES:,} files of code and text in {folder}; beyond those, only what the"
+            " run was seen to load was kept",
+            "put the code under version control, or if they are results: smt configure --datapath=FOLDER",
+        ))
     changes = keep(folder, found, store, limits, findings)
     return Code(folder=folder, changes=changes, findings=tuple(findings))
 
 
-def _code_below(folder: str, passed_over: tuple[str, ...]) -> list[str]:
+def _code_below(folder: str, passed_over: tuple[str, ...]) -> tuple[list[str], bool]:
+    """Return what is kept of the code in *folder*, by paths relative to that, and whether it is all there is."""
     found: list[str] = []
+    texts: list[str] = []
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(
             name for name in folders
             if not name.startswith(".") and name not in ("__pycache__", "node_modules", "venv")
             and not _below(os.path.join(here, name), passed_over)
         )
-        for name in sorted(names):
-            known = name.rpartition(".")[2].lower() in _CODE or name in ("Makefile", "Snakefile", "Dockerfile")
-            if known and not name.startswith("."):
-                found.append(os.path.relpath(os.path.join(here, name), folder))
+        links = [name for name in folders if _leads(os.path.join(here, name), folder)]
+        for name in (*sorted(names), *links):
+            suffix = name.rpartition(".")[2].lower()
+            known = suffix in _CODE or name in ("Makefile", "Snakefile", "Dockerfile", *links)
+            if name.startswith(".") or not (known or suffix == _TEXT):
+                continue
+            (found if known else texts).append(os.path.relpath(os.path.join(here, name), folder))
         if len(found) > _MOST_CODE_FILES:
-            return found[:_MOST_CODE_FILES]
-    return found
+            break
+        del texts[_MOST_CODE_FILES + 1:]
+    found += texts
+    return found[:_MOST_CODE_FILES], len(found) <= _MOST_CODE_FILES
+
+
+def _leads(path: str, folder: str) -> bool:
+    """Tell whether *path* is a link to something in *folder*."""
+    return os.path.islink(path) and _below(os.path.realpath(path), (os.path.realpath(folder),))
+
+
+def _followed(path: str, root: str) -> str:
+    """Return the file of code outside of *root* that *path* is a link to; or else *path* itself."""
+    if not os.path.islink(path) or _leads(path, root):
+        return path
+    target = os.path.realpath(path)
+    return target if os.path.isfile(target) and target.rpartition(".")[2].lower() in _CODE else path
 
 
 def _below(path: str, folders: tuple[str, ...]) -> bool:
@@ -199,16 +255,24 @@ def _below(path: str, folders: tuple[str, ...]) -> bool:
 def keep(
     root: str, changed: list[ChangedFile], store: ContentStore, limits: Limits, findings: list[Finding]
 ) -> tuple[Change, ...]:
-    """Return the files *changed* below *root* with their contents in *store*; what isn't kept is said in *findings*."""
+    """Return the files *changed* below *root* with their contents in *store*; what isn't kept is said in *findings*.
+
+    Where there is no version control, a link that leads out of *root* is kept as what it leads to.
+    """
     kept: list[Change] = []
     left = limits.together
     too_large: list[str] = []
     secret: list[str] = []
+    hidden: list[str] = []
     for change in changed:
-        if change.kind == "deleted":
-            kept.append(Change(change.path, "deleted"))
-            continue
         path = os.path.join(root, change.path)
+        if change.kind == "deleted":
+            is_hidden = _is_hidden(path)
+            hidden += [change.path] if is_hidden else []
+            kept.append(Change(change.path, "modified" if is_hidden else "deleted"))
+            continue
+        if change.kind == "code":
+            path = _followed(path, root)
         try:
             facts = os.lstat(path)
             mode = _mode(facts.st_mode)
@@ -217,7 +281,7 @@ def keep(
             if mode == "160000":  # a submodule at another commit; what was changed in it comes by itself
                 commit = store.put(change.version.encode()) if change.version else None
                 kept.append(Change(change.path, change.kind, mode, commit))
-            elif mode != "120000" and looks_secret(change.path):
+            elif mode != "120000" and (looks_secret(change.path) or looks_secret(path)):
                 secret.append(change.path)
                 kept.append(Change(change.path, change.kind, mode, None, facts.st_size))
             elif facts.st_size > min(limits.one, left):
@@ -230,6 +294,8 @@ def keep(
         except OSError as error:
             findings.append(Finding("code-file-unreadable", f"{change.path} can't be read: {error.strerror}"))
             kept.append(Change(change.path, change.kind))
+    if hidden:
+        findings.append(Finding("code-file-unreadable", f"{_some(hidden)} can't be read: Permission denied"))
     if too_large:
         findings.append(Finding(
             "change-too-large", f"not kept, because large: {_some(too_large)}",
@@ -238,6 +304,15 @@ def keep(
     if secret:
         findings.append(Finding("secret-file", f"not kept, because such files hold secrets: {_some(secret)}"))
     return tuple(kept)
+
+
+def _is_hidden(path: str) -> bool:
+    """Tell whether a file may be at *path* that can't be read; some systems take that for a deleted one."""
+    try:
+        facts = os.lstat(path)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return stat.S_ISREG(facts.st_mode) and not os.access(path, os.R_OK)
 
 
 def _content(path: str, mode: str) -> bytes:

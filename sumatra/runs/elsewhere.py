@@ -171,8 +171,12 @@ class InPlace(Elsewhere):
         pass
 
     def clear(self, written: frozenset[str]) -> None:
-        """Remove, in the view, what isn't of that version, and the files *written* (absolute) by the first run."""
-        for path in (*(os.path.join(self._root, each) for each in self._tracked - self._code), *written):
+        """Remove, in the view, what isn't of that version, and the files *written* (absolute) by the first run.
+
+        A file that it wrote and that belongs to the code is left: it is here as it was before that.
+        """
+        others = [os.path.join(self._root, path) for path in self._tracked - self._code]
+        for path in (*others, *(path for path in written if not self.is_code(path))):
             with suppress(OSError):
                 os.unlink(path)
 
@@ -184,7 +188,10 @@ def build(name: str, here: str, folder: str, objects: ContentStore) -> Elsewhere
     """
     copy = versioncontrol.find(here)
     if copy is None:
-        raise UsageError(f"version {name} can't be run: {here} isn't under version control")
+        raise UsageError(
+            f"version {name} can't be run: {here} isn't under version control",
+            "the code of an earlier run is run by: smt repeat LABEL",
+        )
     version = copy.resolve(name)
     found = Elsewhere(copy.root, folder, copy)
     found.version = version

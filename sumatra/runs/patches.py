@@ -3,27 +3,37 @@
 import difflib
 import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from sumatra.errors import SumatraError
 from sumatra.files import ContentStore
 from sumatra.records import Record
 from sumatra.runs.trees import CodeFile, Trees
 
-__all__ = ["patch_between"]
+__all__ = ["Home", "patch_between"]
 
 #: What is longer is only said to differ: telling how would take minutes.
 _MOST_BYTES = 4 << 20
 _MOST_LINES = 50_000
 
 
-def patch_between(one: Record, other: Record, objects: ContentStore, near: str, work: str) -> Iterator[str]:
+class Home(NamedTuple):
+    """The project of a record: what was kept of its code, and where its versions may lie."""
+
+    objects: ContentStore
+    near: str  #: its folder
+
+
+def patch_between(one: Record, other: Record, home: Home, other_home: Home | None, work: str) -> Iterator[str]:
     """Yield the lines of a patch from the code of *one* to that of *other*, uncommitted changes included.
 
-    The versions are looked for as `sumatra.runs.rebuilding.rebuild` does, of which *near* and *work* are told there.
-    Raises `ProjectError` where one of them isn't to be had.
+    Both are of the project *home*, unless *other* is of *other_home*.  The versions are looked for as
+    `sumatra.runs.rebuilding.rebuild` does, of which *work* is told there.  Raises `ProjectError` where one of them
+    isn't to be had.
     """
-    with Trees(objects, near, work) as trees:
-        before, after = trees.of(one), trees.of(other)
+    with Trees(*home, work) as trees, Trees(*(other_home or home), work) as other_trees:
+        before = trees.of(one)
+        after = (other_trees if other_home else trees).of(other)
         for path in sorted({*before, *after}):
             first, second = before.get(path), after.get(path)
             if first and second and (first.mode, first.digest) == (second.mode, second.digest):
@@ -35,7 +45,7 @@ def _of_file(path: str, one: CodeFile | None, other: CodeFile | None) -> Iterato
     try:
         before, after = (b"" if file is None else file.read() for file in (one, other))
     except (SumatraError, OSError) as error:
-        yield f"# {path}: {error}\n"
+        yield f"# {path}: {getattr(error, 'strerror', None) or error}\n"
         return
     modes = [file.mode if file else None for file in (one, other)]
     if before == after and modes[0] == modes[1]:

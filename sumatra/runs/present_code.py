@@ -80,11 +80,10 @@ def code_now(
 
 def _seen(folder: str, workshop: Workshop, main_file: str | None) -> code.Code:
     chosen = workshop.settings
-    data = (workshop.data.root,) if workshop.data.root != workshop.root else ()
     return code.look(
         folder, policy="store-diff", store=_Unkept(workshop.objects.root), main_file=main_file,
         limits=code.Limits(parse_size(chosen.largest_untracked), parse_size(chosen.largest_untracked_total)),
-        passed_over=(workshop.folder, *data), project=workshop.root,
+        passed_over=workshop.not_code, project=workshop.root,
     )
 
 

@@ -1,6 +1,7 @@
 """Bring code back as it was when a run started, into a folder of its own."""
 
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Collection, Generator, Iterator
@@ -11,8 +12,9 @@ from sumatra.errors import ProjectError, VersionControlError
 from sumatra.files import ContentStore, make_private
 from sumatra.records import Record, Repository
 from sumatra.versioncontrol import WorkingCopy
+from sumatra.versioncontrol._export import kept_content
 
-__all__ = ["content_of", "followed", "rebuild", "remedy_for_lost", "working_copies"]
+__all__ = ["content_of", "followed", "is_outside", "rebuild", "remedy_for_lost", "working_copies"]
 
 _LONGEST_LINK = 4096  # bytes, as Linux has it
 
@@ -31,7 +33,11 @@ def rebuild(
         kept = [change for change in record.changes if change.kind == "code"]
         if not kept:
             raise ProjectError(f"the code of {record.label} wasn't kept", "its record has no version and no files")
-        return versioncontrol.restore(kept, folder, objects.get)
+        outside = [change.path for change in kept if is_outside(change.path)]
+        notes = versioncontrol.restore((change for change in kept if change.path not in outside), folder, objects.get)
+        if outside:
+            notes += (f"what lay outside of {record.code_root} is left out: {', '.join(outside)}",)
+        return notes
     complaints: list[str] = []
     for copy in working_copies(record, objects, near, work, complaints):
         return copy.export(record.version, record.changes, folder, objects.get, without)
@@ -40,6 +46,11 @@ def rebuild(
         f"version {record.version} of {record.repository.url} isn't to be had any more{reasons}",
         remedy_for_lost(record.repository),
     )
+
+
+def is_outside(path: str) -> bool:
+    """Tell whether *path*, that of a kept file, leads out of the folder that the code is told from."""
+    return path.startswith(f"..{os.sep}")
 
 
 def remedy_for_lost(repository: Repository) -> str:
@@ -115,7 +126,8 @@ def _has(copy: WorkingCopy, record: Record) -> bool:
 def content_of(record: Record, path: str, objects: ContentStore, near: str, work: str) -> bytes:
     """Return what the file of code *path* (relative to the root of the working copy) held when *record* was made.
 
-    Raises `ProjectError` if it wasn't there, or isn't to be had any more.
+    Raises `ProjectError` if it wasn't there, or isn't to be had any more, and `VersionControlError` if what was kept of
+    it is gone or damaged.
     """
     for change in record.changes:
         if change.path == path:
@@ -123,16 +135,19 @@ def content_of(record: Record, path: str, objects: ContentStore, near: str, work
                 raise ProjectError(f"{path} had been deleted when {record.label} was run")
             if change.digest is None:
                 raise ProjectError(f"{path} was changed and its content wasn't kept", "see smt view --receipt")
-            return objects.get(change.digest)
+            return kept_content(change, objects.get)
+    what_is_there = f"see which files are known: smt view {shlex.quote(record.label)} --code"
+    if record.repository is None:
+        raise ProjectError(f"{path} isn't among the files of code that were kept of {record.label}", what_is_there)
     complaints: list[str] = []
     for copy in working_copies(record, objects, near, work, complaints):
         try:
             return copy.content(path, record.version)
         except VersionControlError as error:
-            raise ProjectError(str(error), error.hint) from error
+            raise ProjectError(str(error), error.hint or what_is_there) from error
     raise ProjectError(
         f"{path} of {record.label} isn't to be had any more{f' ({complaints[0]})' if complaints else ''}",
-        "its repository isn't where it was",
+        remedy_for_lost(record.repository),
     )
 
 

@@ -17,7 +17,7 @@ from sumatra.runs.again import Way, run_again
 from sumatra.runs.apart import is_below, obstacle, remove
 from sumatra.runs.ending import some
 from sumatra.runs.judging import Judge, NotToBeHad
-from sumatra.runs.rebuilding import content_of
+from sumatra.runs.rebuilding import content_of, is_outside
 from sumatra.runs.variables import again_as_then
 from sumatra.runs.verifying import Item, items_of, verified
 from sumatra.runs.workshop import Workshop
@@ -109,7 +109,8 @@ def plan(
     """
     _refuse(record)
     lost = [change.path for change in record.changes if change.kind != "deleted" and change.digest is None]
-    notes = [f"{path} was changed when it was run, and its content wasn't kept" for path in lost]
+    what = "was changed when it was run, and its content" if record.repository else "belonged to its code, and"
+    notes = [f"{path} {what} wasn't kept" for path in lost]
     conditions = ["changes of the code"] if lost else []
     has_view, told = _view(record, workshop, in_place=in_place)
     notes += told
@@ -165,7 +166,7 @@ def _refuse(record: Record) -> None:
             f"{record.label} can't be repeated: {record.code_root}, in which it was run, isn't there",
             f"put it back, or link to where it is now: ln -s FOLDER {shlex.quote(record.code_root)}",
         )
-    if record.repository is None and any(change.path.startswith(f"..{os.sep}") for change in record.changes):
+    if record.repository is None and any(is_outside(change.path) for change in record.changes):
         raise ProjectError(
             f"{record.label} can't be repeated: its code lay outside of {record.code_root}, and not under"
             " version control",

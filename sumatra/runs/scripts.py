@@ -27,7 +27,7 @@ def begin(
         os.path.dirname(os.path.abspath(main_file)) if main_file else os.getcwd(),
         policy=chosen.on_changed, store=workshop.objects, main_file=main_file,
         limits=code.Limits(parse_size(chosen.largest_untracked), parse_size(chosen.largest_untracked_total)),
-        passed_over=(workshop.folder, workshop.data.root), project=workshop.root,
+        passed_over=workshop.not_code, project=workshop.root,
     )
     version = ".".join(map(str, sys.version_info[:3]))
     words, _ = capture.mask_words([sys.executable, *sys.argv], workshop.key)

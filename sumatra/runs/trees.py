@@ -10,7 +10,7 @@ from sumatra.files import ContentStore
 from sumatra.records import Change, Record
 from sumatra.runs.rebuilding import remedy_for_lost, working_copies
 from sumatra.versioncontrol import WorkingCopy
-from sumatra.versioncontrol._export import SUBMODULE, TreeFile, moved_submodules
+from sumatra.versioncontrol._export import SUBMODULE, TreeFile, kept_content, moved_submodules
 
 __all__ = ["REGULAR", "CodeFile", "Trees"]
 
@@ -80,7 +80,7 @@ class Trees:
         def read() -> bytes:
             if change.digest is None:
                 raise ProjectError(f"{change.path} was changed and its content wasn't kept")
-            return self._objects.get(change.digest)
+            return kept_content(change, self._objects.get)
 
         return read
 

@@ -25,3 +25,12 @@ class Workshop:
     key: bytes  #: for masking secrets
     warn: Callable[[str], None] = field(default=lambda sentence: None)
     progress: Callable[[int], Callable[[int], None] | None] = field(default=lambda size: None)
+
+    @property
+    def not_code(self) -> tuple[str, ...]:
+        """The folders in which new files aren't code: its own, and that of the results.
+
+        Where programs write right into the project's folder, or above it, what they write can't be told from new code.
+        """
+        is_around = f"{self.root}/".startswith(f"{self.data.root.rstrip('/')}/")
+        return (self.folder,) if is_around else (self.folder, self.data.root)

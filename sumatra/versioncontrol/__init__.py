@@ -5,7 +5,7 @@ where there was no version control.  A new system is one file beside this one an
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from sumatra import plugins
 from sumatra.errors import VersionControlError
@@ -30,6 +30,9 @@ BACKENDS = {
 MARKERS = {
     ".git": "git", ".hg": "mercurial", ".bzr": "bazaar", ".p4config": "perforce", ".svn": "subversion",
 }
+
+#: How systems begin to say that an address can't be checked out.
+_FAILED = r"^\S+ can't be (?:cloned|checked out): "
 
 
 def find(folder: str) -> WorkingCopy | None:
@@ -63,11 +66,10 @@ def checkout(url: str, folder: str, *, lasting: bool = True, system: str = "") -
 
     If it isn't *lasting*, it is for reading versions only, and is thrown away then; see `WorkingCopy.borrow`.
     """
-    from sumatra.versioncontrol._urls import scrub
+    from sumatra.versioncontrol._new_folder import is_there
 
-    if os.path.isdir(folder) and os.listdir(folder):
-        raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
-    complaints = []
+    is_there(folder)
+    complaints: dict[str, VersionControlError] = {}
     for name in (system,) if system in BACKENDS else BACKENDS:
         backend: type[WorkingCopy] = plugins.load(__name__, name).BACKEND
         try:
@@ -75,8 +77,34 @@ def checkout(url: str, folder: str, *, lasting: bool = True, system: str = "") -
         except VersionControlError as error:
             if system in BACKENDS:
                 raise
-            complaints.append(f"{name}: {error}")
-    raise VersionControlError(f"{scrub(url)} can't be checked out ({'; '.join(complaints)})")
+            # Not the error itself, which keeps alive all that its system has made for the purpose.
+            complaints[name] = type(error)(error.message, error.hint)
+    raise _nowhere(url, complaints)
+
+
+def _nowhere(url: str, complaints: Mapping[str, VersionControlError]) -> VersionControlError:
+    """Return what to say where *url* can't be checked out: the *complaints* of the systems that it may belong to."""
+    import re
+
+    from sumatra.versioncontrol._addresses import ForeignAddress
+    from sumatra.versioncontrol._urls import scrub
+
+    telling = {name: error for name, error in complaints.items() if not isinstance(error, ForeignAddress)}
+    if os.path.isdir(url):
+        marked = {name for marker, name in MARKERS.items() if os.path.lexists(os.path.join(url, marker))}
+        telling = {name: error for name, error in telling.items() if name in marked}
+    if not telling and os.path.isabs(url):
+        return VersionControlError(f"there is no repository in {url}", f"known are those of {', '.join(complaints)}")
+    if not telling:
+        return VersionControlError(
+            f"{scrub(url)} isn't the address of a repository",
+            "an address is a path, or https://HOST/PATH, ssh://HOST/PATH and the like",
+        )
+    if len(telling) == 1:
+        return next(iter(telling.values()))
+    said = (f"{name}: {re.sub(_FAILED, '', str(error), count=1)}" for name, error in telling.items())
+    hint = next(filter(None, (error.hint for error in telling.values())), None)
+    return VersionControlError(f"{scrub(url)} can't be checked out ({'; '.join(said)})", hint)
 
 
 def unbundle(system: str, bundle: str, version: str, folder: str) -> WorkingCopy:

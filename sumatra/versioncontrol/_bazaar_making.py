@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from sumatra.errors import VersionControlError
+from sumatra.versioncontrol._addresses import check_host, protocol_of
 from sumatra.versioncontrol._bazaar_program import Breezy, BreezyError
 from sumatra.versioncontrol._export import check_paths
 from sumatra.versioncontrol._new_folder import clear, prepare
@@ -24,7 +25,6 @@ _PROTOCOLS = {
     "file": (), "http": ("network",), "https": ("network",), "bzr": ("network",),
     "bzr+ssh": ("network", "ssh"), "sftp": ("network", "ssh"),
 }
-_HOST = r"[A-Za-z0-9_\[][A-Za-z0-9_.:\[\]-]*"
 _VERSION = r"[^\s\0-\x1f\x7f-]\S*"
 
 
@@ -113,22 +113,9 @@ def _breezy(folder: str, allows: Sequence[str]) -> Iterator[Breezy]:
 
 def _address(url: str) -> tuple[str, tuple[str, ...]]:
     """Return *url* as breezy may be given it, and what it needs; `VersionControlError` if it could start a program."""
-    clean = printable(scrub(url))
-    scheme, separator, rest = url.partition("://")
-    if not url or url.startswith("-") or "\0" in url:
-        raise VersionControlError(f"{clean!r} isn't the address of a Bazaar branch")
-    if os.path.exists(url):
+    protocol = protocol_of(url, "Bazaar branch", "breezy", _PROTOCOLS)
+    if not protocol:
         return os.path.abspath(url), ()
-    scheme = scheme.lower()
-    if not separator or not url.isprintable():
-        raise VersionControlError(f"there is no Bazaar branch at {clean!r}")
-    if scheme not in _PROTOCOLS:
-        raise VersionControlError(
-            f"breezy isn't let use the protocol of {clean}", f"known are {', '.join(_PROTOCOLS)}"
-        )
-    host = re.split("[/,?#]", rest, maxsplit=1)[0].rpartition("@")[2]
-    if scheme != "file" and not re.fullmatch(_HOST, host):
-        raise VersionControlError(f"{clean!r} doesn't name a machine")
-    return url, _PROTOCOLS[scheme]
-
-
+    if protocol != "file":
+        check_host(url)
+    return url, _PROTOCOLS[protocol]

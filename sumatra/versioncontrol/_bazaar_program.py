@@ -13,14 +13,14 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sumatra import process
 from sumatra.errors import VersionControlError
 from sumatra.versioncontrol import _bazaar_config
 from sumatra.versioncontrol._lasting_process import Lasting, end
-from sumatra.versioncontrol._text import printable, small_file
+from sumatra.versioncontrol._text import is_utf8, on_disk, printable, small_file
 from sumatra.versioncontrol._urls import scrub_text
 
 __all__ = ["Breezy", "BreezyError", "find_breezy"]
@@ -160,7 +160,7 @@ class _Worker:
     def ask(self, question: Mapping[str, Any]) -> Any:
         """Yield the contents that come as an answer, each in pieces, and return the result."""
         try:
-            self._child.stdin.write(json.dumps(question).encode("ascii") + b"\n")  # type: ignore[union-attr]
+            self._child.stdin.write(json.dumps(_each(question, _theirs)).encode("ascii") + b"\n")  # type: ignore[union-attr]
             self._child.stdin.flush()  # type: ignore[union-attr]
         except OSError as error:
             raise self._died() from error
@@ -174,7 +174,7 @@ class _Worker:
                 continue
             if kind not in b"re" or size > _LONGEST_RESULT:
                 raise self._died()
-            result = json.loads(self._exactly(size))
+            result = _each(json.loads(self._exactly(size)), _ours)
             if kind == b"r":
                 return result
             complaint = BreezyError(printable(scrub_text(result[1])), "brz check may say more")
@@ -208,3 +208,25 @@ class _Worker:
         return VersionControlError(
             f"breezy ended while it was asked about {printable(self._about)}", "brz check may say more"
         )
+
+
+# The process reads names of files as UTF-8, whatever our locale is.
+
+
+def _theirs(text: str) -> str:
+    return os.fsencode(text).decode("utf-8", "surrogateescape")
+
+
+def _ours(text: str) -> str:
+    return on_disk(text.encode("utf-8", "surrogateescape"))
+
+
+def _each(told: Any, change: Callable[[str], str]) -> Any:
+    """Return *told*, what JSON can hold, with *change* made to each text, where the locale isn't one of UTF-8."""
+    if is_utf8():
+        return told
+    if isinstance(told, str):
+        return change(told)
+    if isinstance(told, Mapping):
+        return {name: _each(value, change) for name, value in told.items()}
+    return [_each(value, change) for value in told] if isinstance(told, list | tuple) else told

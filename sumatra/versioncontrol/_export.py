@@ -16,7 +16,7 @@ from sumatra.files import digest_bytes
 from sumatra.records import Change
 from sumatra.versioncontrol._text import listing, printable
 
-__all__ = ["SUBMODULE", "Tree", "TreeFile", "check_paths", "moved_submodules", "write"]
+__all__ = ["SUBMODULE", "Tree", "TreeFile", "check_paths", "kept_content", "moved_submodules", "write"]
 
 #: Folders whose content may name programs to the systems that they belong to.
 _RESERVED = ("git", "hg", "bzr", "svn")
@@ -58,7 +58,7 @@ def write(
     files = [file for file in tree.files if replaced.isdisjoint(_and_above(file.path))]
     new = [change for change in wanted if change.kind != "deleted" and change.digest is not None]
     check_paths([*(file.path for file in files), *(change.path for change in new)])
-    contents = [_content(change, content) for change in new]
+    contents = [kept_content(change, content) for change in new]
     with _Folder(folder) as target:
         for file, parts in zip(files, pieces(files), strict=True):
             target.write(file.path, file.mode, parts)
@@ -81,7 +81,7 @@ def _wanted(changes: Iterable[Change]) -> tuple[list[Change], list[str]]:
 def moved_submodules(changes: Iterable[Change], content: Callable[[str], bytes]) -> Mapping[str, str | None]:
     """Return at which versions submodules were that were at others than the outer version names; None: not known."""
     return {
-        change.path: None if change.digest is None else _content(change, content).decode("ascii", "replace").strip()
+        change.path: None if change.digest is None else kept_content(change, content).decode("ascii", "replace").strip()
         for change in changes if change.mode == SUBMODULE
     }
 
@@ -93,13 +93,18 @@ def _and_above(path: str) -> Iterator[str]:
         path = path.rpartition("/")[0]
 
 
-def _content(change: Change, content: Callable[[str], bytes]) -> bytes:
+def kept_content(change: Change, content: Callable[[str], bytes]) -> bytes:
+    """Return the content of the changed file, which *content* returns for its digest, after a look at that.
+
+    Raises `VersionControlError` if it is gone or damaged.
+    """
+    name, remedy = printable(change.path), f"put it back into .smt/objects from a backup: {change.digest}"
     try:
         held = content(change.digest or "")
     except (OSError, LookupError) as error:
-        raise VersionControlError(f"the content of {printable(change.path)} isn't kept any more") from error
+        raise VersionControlError(f"the content of {name} isn't kept any more", remedy) from error
     if (change.digest or "").startswith("sha256:") and digest_bytes(held) != change.digest:
-        raise VersionControlError(f"what was kept of {printable(change.path)} is damaged")
+        raise VersionControlError(f"what was kept of {name} is damaged", remedy)
     return held
 
 

@@ -17,6 +17,7 @@ from sumatra.facts import replace
 from sumatra.files import write_atomically
 from sumatra.records import Repository
 from sumatra.versioncontrol import _git_program
+from sumatra.versioncontrol._addresses import protocol_of
 from sumatra.versioncontrol._git_program import Git
 from sumatra.versioncontrol._git_status import Index, Seen, read_commit, read_index, read_status
 from sumatra.versioncontrol._text import listing, printable
@@ -451,19 +452,8 @@ def _unabbreviated(url: str, settings: Mapping[str, Sequence[str]]) -> str:
 
 def _address(url: str) -> str:
     """Return *url* as git may be given it, or raise `VersionControlError` if it could start a program."""
-    clean = printable(scrub(url))
-    scheme, separator, _ = url.partition("://")
-    if not url or url.startswith("-") or "\0" in url or re.match(r"[A-Za-z0-9+.-]*::", url):
-        raise VersionControlError(f"{clean!r} isn't the address of a git repository")
-    if os.path.exists(url):
-        return os.path.abspath(url)
-    if not url.isprintable():
-        raise VersionControlError(f"there is no git repository at {clean!r}")
-    if separator and scheme.lower() not in _PROTOCOLS:
-        raise VersionControlError(f"git isn't let use the protocol of {clean}", f"known are {', '.join(_PROTOCOLS)}")
-    if not separator and ":" not in url.partition("/")[0]:
-        raise VersionControlError(f"there is no git repository at {clean}")
-    return url
+    protocol_of(url, "git repository", "git", _PROTOCOLS, short=True)
+    return os.path.abspath(url) if os.path.exists(url) else url
 
 
 BACKEND = GitWorkingCopy

@@ -51,7 +51,8 @@ def _read(
     plain, absent = _present(git, plain)
     if absent:
         notes.append(
-            f"{len(absent)} files aren't in this partial clone and are left out: {listing(prefix + p for p in absent)}"
+            f"files that this partial clone doesn't have are left out ({len(absent)} in all):"
+            f" {listing(prefix + path for path in absent)}"
         )
     large = _kept_by_lfs(git, plain, prefix, notes)
     files = [

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from sumatra.errors import VersionControlError
 from sumatra.versioncontrol import _mercurial_config
+from sumatra.versioncontrol._addresses import ForeignAddress, check_host, protocol_of
 from sumatra.versioncontrol._mercurial_program import Hg, Reply
 from sumatra.versioncontrol._new_folder import clear, is_there, prepare
 from sumatra.versioncontrol._text import printable
@@ -19,7 +20,6 @@ from sumatra.versioncontrol._urls import scrub
 __all__ = ["bundle", "clone", "restore"]
 
 _PROTOCOLS = ("file", "http", "https", "ssh")
-_HOST = r"[A-Za-z0-9_\[][A-Za-z0-9_.:\[\]-]*"
 #: Settings of the user that say how other machines are reached.
 _NETWORK = re.compile(
     r"auth\..*|web\.cacerts|http_proxy\..*|hostsecurity\..*|hostfingerprints\..*|ui\.ssh|ui\.remotecmd"
@@ -118,22 +118,14 @@ def _update(hg: Hg, version: str, folder: str, write_files: WriteFiles) -> None:
 
 def _address(url: str) -> tuple[str, tuple[str, ...]]:
     """Return *url* as hg may be given it, and what it needs; `VersionControlError` if it could start a program."""
-    clean = printable(scrub(url))
-    scheme, separator, rest = url.partition("://")
-    if not url or url.startswith("-") or "\0" in url:
-        raise VersionControlError(f"{clean!r} isn't the address of a Mercurial repository")
-    if os.path.exists(url):
+    protocol = protocol_of(url, "Mercurial repository", "hg", _PROTOCOLS)
+    if not protocol:
         return os.path.abspath(url), ()
-    scheme = scheme.lower()
-    if not separator or not url.isprintable():
-        raise VersionControlError(f"there is no Mercurial repository at {clean!r}")
-    if scheme not in _PROTOCOLS:
-        raise VersionControlError(f"hg isn't let use the protocol of {clean}", f"known are {', '.join(_PROTOCOLS)}")
-    if scheme == "file":
+    if protocol == "file":
         return url, ()
-    host = rest.partition("/")[0].rpartition("@")[2]
-    if "?" in rest:
-        raise VersionControlError(f"{clean} isn't the address of a Mercurial repository: they have no question mark")
-    if not re.fullmatch(_HOST, host):
-        raise VersionControlError(f"{clean!r} doesn't name a machine")
-    return url, ("network", "programs") if scheme == "ssh" else ("network",)
+    if "?" in url:
+        raise ForeignAddress(
+            f"{printable(scrub(url))} isn't the address of a Mercurial repository: they have no question mark"
+        )
+    check_host(url)
+    return url, ("network", "programs") if protocol == "ssh" else ("network",)

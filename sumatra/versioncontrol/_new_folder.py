@@ -12,7 +12,9 @@ def is_there(folder: str) -> bool:
     """Tell whether there is a *folder* already, or raise `VersionControlError` if it isn't an empty one."""
     if not os.path.lexists(folder):
         return False
-    if not os.path.isdir(folder) or os.listdir(folder):
+    if not os.path.isdir(folder):
+        raise VersionControlError(f"{folder} isn't a folder", "choose another one")
+    if os.listdir(folder):
         raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
     return True
 
@@ -21,12 +23,10 @@ def prepare(folder: str) -> str:
     """Return *folder* (absolute) after making it, or raise `VersionControlError` if something is in it."""
     folder = os.path.abspath(folder)
     try:
-        os.makedirs(folder, exist_ok=True)
-        is_empty = not os.listdir(folder)
+        if not is_there(folder):
+            os.makedirs(folder)
     except OSError as error:
-        raise VersionControlError(f"{folder} can't be written to: {error.strerror}") from error
-    if not is_empty:
-        raise VersionControlError(f"{folder} isn't an empty folder", "choose another one, or empty it")
+        raise VersionControlError(f"{folder} can't be written to: {error.strerror}", "choose another one") from error
     return folder
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from sumatra.errors import VersionControlError
+from sumatra.versioncontrol._addresses import ForeignAddress
 from sumatra.versioncontrol._new_folder import clear, is_there
 from sumatra.versioncontrol._perforce_program import P4, Settings, config_name, encoded, settings_of
 from sumatra.versioncontrol._text import printable
@@ -43,7 +44,7 @@ def open_url(url: str, folder: str) -> tuple[P4, str]:
     found = re.fullmatch(_URL, url)
     place = "//" + (found[3].strip("/") if found else "")
     if not found or place == "//" or not url.isprintable() or "..." in place or "//" in place[2:] or '"' in place:
-        raise VersionControlError(
+        raise ForeignAddress(
             f"{printable(scrub(url))[:200]!r} isn't the address of a part of a Perforce depot",
             "p4://HOST:PORT/DEPOT/PATH, or p4+ssl://…",
         )

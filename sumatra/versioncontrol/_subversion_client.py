@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from sumatra.errors import VersionControlError
+from sumatra.versioncontrol._addresses import ForeignAddress, check_host, protocol_of
 from sumatra.versioncontrol._subversion_text import quoted, settings
 from sumatra.versioncontrol._text import printable
 from sumatra.versioncontrol._urls import scrub
@@ -18,7 +18,6 @@ from sumatra.versioncontrol._urls import scrub
 __all__ = ["Client", "Commit", "Place", "address_of", "configuration"]
 
 _PROTOCOLS = ("file", "http", "https", "svn")
-_HOST = r"(?:[^/@\s]*@)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?"
 #: What of the user's file ``servers`` says how a server is reached, and names no program or library.
 _NETWORK = re.compile(
     r"http-(?:proxy-.*|timeout|compression|chunked-requests|auth-types|max-connections|bulk-updates)|ssl-.*"
@@ -69,21 +68,16 @@ class Client(Protocol):
 
 def address_of(url: str) -> str:
     """Return *url* as svn may be given it, or raise `VersionControlError` if it could start a program."""
+    protocol = protocol_of(url, "Subversion repository", "svn", _PROTOCOLS)
     clean = printable(scrub(url))
-    if not url or url.startswith("-") or "\0" in url:
-        raise VersionControlError(f"{clean!r} isn't the address of a Subversion repository")
-    if os.path.isdir(url) and os.path.isfile(os.path.join(url, "format")):
+    if not protocol:
+        if not os.path.isfile(os.path.join(url, "format")):
+            raise ForeignAddress(f"there is no Subversion repository at {clean!r}")
         return "file://" + quoted(os.path.abspath(url))
-    scheme, separator, rest = url.partition("://")
-    if not separator or not url.isprintable():
-        raise VersionControlError(f"there is no Subversion repository at {clean!r}")
-    if scheme.lower() not in _PROTOCOLS:
-        raise VersionControlError(f"svn isn't let use the protocol of {clean}", f"known are {', '.join(_PROTOCOLS)}")
-    if "?" in rest or "#" in rest:
-        raise VersionControlError(f"{clean} isn't the address of a Subversion repository: they have no query")
-    host = rest.partition("/")[0]
-    if not re.fullmatch(_HOST, host) and not (scheme.lower() == "file" and host in ("", "localhost")):
-        raise VersionControlError(f"{clean!r} doesn't name a machine")
+    if "?" in url or "#" in url:
+        raise ForeignAddress(f"{clean} isn't the address of a Subversion repository: they have no query")
+    if protocol != "file" or not url.partition("://")[2].startswith("/"):
+        check_host(url)
     return url.replace(" ", "%20").rstrip("/")
 
 

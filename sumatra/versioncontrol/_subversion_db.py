@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sumatra.errors import VersionControlError
 from sumatra.versioncontrol._subversion_text import Apart
-from sumatra.versioncontrol._text import printable
+from sumatra.versioncontrol._text import is_utf8, on_disk, printable
 from sumatra.versioncontrol._urls import scrub
 
 __all__ = ["Node", "Notes", "is_working_copy", "read", "state_of"]
@@ -208,6 +208,8 @@ def _opened(root: str) -> Iterator[sqlite3.Connection]:
     try:
         end = time.monotonic() + _PATIENCE
         database.set_progress_handler(lambda: int(time.monotonic() > end), 1_000_000)
+        if not is_utf8():
+            database.text_factory = on_disk
         database.execute("PRAGMA trusted_schema = OFF")
         database.execute("BEGIN")
         number = database.execute("PRAGMA user_version").fetchone()[0]

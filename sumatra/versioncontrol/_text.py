@@ -2,11 +2,13 @@
 
 import os
 import stat
+import sys
 from collections.abc import Iterable
 from io import BufferedReader
 
 __all__ = [
-    "cut", "in_patch", "listing", "mode_at", "mode_of", "mode_of_bits", "open_file", "printable", "small_file",
+    "cut", "in_patch", "is_utf8", "listing", "mode_at", "mode_of", "mode_of_bits", "on_disk", "open_file", "printable",
+    "small_file",
 ]
 
 
@@ -14,6 +16,24 @@ def printable(path: str) -> str:
     """Return *path* as text that can be stored and shown: no surrogates, no control characters."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def is_utf8() -> bool:
+    """Tell whether names of files are read as UTF-8; in a locale that knows fewer letters they aren't."""
+    return sys.getfilesystemencoding() == "utf-8"
+
+
+def on_disk(name: bytes) -> str:
+    """Return *name*, which a system notes in UTF-8, in the letters of the locale, as the system writes its files.
+
+    If it can't be written there, the file was made in a locale of UTF-8, and its name is taken byte for byte.
+    """
+    text = name.decode("utf-8", "surrogateescape")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return os.fsdecode(name)
+    return text
 
 
 def in_patch(name: str) -> str:

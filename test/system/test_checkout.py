@@ -79,7 +79,8 @@ def test_without_version_control_the_kept_files_come_back(tmp_path, smt, monkeyp
     smt("init", "Plain")
     smt("run", "-l", "r", "--", "python", "main.py")
     (folder / "lib" / "net.py").write_text("n = 2\n")
-    assert smt("checkout", "r", "back").status == 0
+    assert "later runs will keep what is in back" in smt("checkout", "r", "back").err
+    assert smt("checkout", "r", tmp_path / "beside").err == smt("checkout", "r", "Data/back").err == ""
     assert {name: content for name, (_, content) in tree(folder / "back").items()} == {
         "main.py": b"import lib.net\n", "lib/net.py": b"n = 1\n",
     }
@@ -100,7 +101,16 @@ def test_files_are_shown_as_they_were(edited, smt, git):
     assert (said.status, said.err.splitlines()[-1]) == (2, "hint: smt view r --code"), said.err
     said = smt("view", "r", "--code", "gone.py")
     assert (said.status, "had been deleted" in said.err) == (3, True)
-    assert smt("view", "r", "--code", "nosuch.py").status == 3
+    said = smt("view", "r", "--code", "nosuch.py")
+    assert (said.status, said.err.splitlines()[-1]) == (3, "hint: see which files are known: smt view r --code")
+    assert smt("view", "r", "--code", "two words.py", cwd=edited / "lib").out == "x = 2\n"
+    assert smt("view", "r", "--code", "main.py", cwd=edited / "lib").out == main
+    assert smt("view", "r", "--code", "./../lib/main.py", cwd=edited / "lib").out == "a file of the same base name\n"
+    (edited / "lib" / "only.py").write_text("o = 1\n")
+    smt("run", "-l", "more", "--", "true")
+    assert smt("view", "more", "--code", "only.py", cwd=edited / "lib").out == "o = 1\n"
+    said = smt("view", "more", "--code", "other.py", cwd=edited / "lib")
+    assert (said.status, "no file other.py" in said.err) == (3, True), said.err
 
 
 def test_a_repository_that_is_gone_is_cloned_again_from_where_it_came(repository, git, smt, tmp_path, monkeypatch):
@@ -131,7 +141,19 @@ def test_a_folder_with_something_in_it_is_left_alone(project, smt):
     assert said.status == 6
     assert "isn't an empty folder" in said.err
     assert os.listdir(project / "full") == ["x"]
-    assert smt("checkout", "r").out == "code-r\n"
+    said = smt("checkout", "r")
+    assert said.out == "code-r\n"
+    assert said.err == (
+        "smt: later runs will keep what is in code-r as code of theirs, unless you move it away or have it ignored\n"
+    )
+    with open(project / ".gitignore", "a") as file:
+        file.write("code-*\n")
+    for folder in ("code-2", project.parent / "elsewhere"):
+        assert smt("checkout", "r", folder).err == ""
+    (project / "file").write_text("mine\n")
+    said = smt("checkout", "r", "file")
+    assert (said.status, said.err) == (6, f"smt: {project}/file isn't a folder\nhint: choose another one\n")
+    assert (project / "file").read_text() == "mine\n"
 
 
 def test_a_version_that_was_not_pushed_is_kept_and_comes_back_without_its_repository(
@@ -192,6 +214,99 @@ def test_without_version_control_code_is_kept_that_only_the_run_has_found(tmp_pa
         assert record["input_data"] == []
     assert smt("checkout", "first", "back").status == 0
     assert (folder / "back" / ".hidden" / "net.py").read_text() == "n = 1\n"
+
+
+def test_what_was_kept_and_is_gone_or_damaged_is_not_shown_and_not_brought_back(edited, smt, tmp_path):
+    smt("run", "-l", "r", "--", "true")
+    change = next(each for each in json.loads(smt("view", "--json").out)["changes"] if each["path"] == "new.py")
+    place = edited / ".smt" / "objects" / change["digest"][7:9] / change["digest"][9:]
+    place.chmod(0o600)
+    place.write_text("other\n")
+    for words in (("view", "r", "--code", "new.py"), ("checkout", "r", tmp_path / "back")):
+        said = smt(*words)
+        assert (said.status, said.out, said.err.splitlines()) == (6, "", [
+            "smt: what was kept of new.py is damaged",
+            f"hint: put it back into .smt/objects from a backup: {change['digest']}",
+        ])
+    place.unlink()
+    for words in (("view", "r", "--code", "new.py"), ("checkout", "r", tmp_path / "back")):
+        said = smt(*words)
+        assert (said.status, said.out) == (6, "")
+        assert said.err.startswith("smt: the content of new.py isn't kept any more\nhint: ")
+
+
+def test_without_version_control_links_come_back_and_so_does_what_they_lead_to_outside(tmp_path, smt, monkeypatch):
+    folder = tmp_path / "plain"
+    (folder / "versions" / "two").mkdir(parents=True)
+    (tmp_path / "shared.py").write_text("m = 1\n")
+    monkeypatch.chdir(folder)
+    (folder / "main.py").write_text("import shared, net.size; print(shared.m, net.size.n, file=open('Data/o', 'w'))\n")
+    (folder / "versions" / "two" / "size.py").write_text("n = 2\n")
+    (folder / "net").symlink_to("versions/two")
+    (folder / "here.py").symlink_to("main.py")
+    (folder / "shared.py").symlink_to("../shared.py")
+    (folder / "lost.py").symlink_to("../nowhere.py")
+    (tmp_path / "diary").write_text("of nobody's business\n")
+    (folder / "diary.py").symlink_to("../diary")
+    smt("init", "Plain")
+    smt("run", "-l", "r", "--", "python", "main.py")
+    (tmp_path / "shared.py").write_text("m = 3\n")
+    assert smt("checkout", "r", tmp_path / "x" / "back").status == 0
+    assert {name: what for name, what in tree(tmp_path / "x" / "back").items() if name not in ("main.py", "net")} == {
+        "versions/two/size.py": ("file", b"n = 2\n"), "here.py": ("link", b"main.py"),
+        "shared.py": ("file", b"m = 1\n"), "lost.py": ("link", b"../nowhere.py"),
+        "diary.py": ("link", b"../diary"),
+    }
+    assert (tmp_path / "x" / "back" / "net").readlink() == Path("versions/two")
+    assert smt("repeat", "r").out == "The simulation results match.\n"
+    assert (folder / "shared.py").is_symlink()
+
+
+def test_without_version_control_what_lay_outside_of_the_project_is_left_out_and_named(tmp_path, smt, monkeypatch):
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    (tmp_path / "main.py").write_text("print(1)\n")
+    (folder / "net.py").write_text("n = 1\n")
+    monkeypatch.chdir(folder)
+    smt("init", "Plain")
+    smt("run", "-l", "r", "--", "python", "../main.py")
+    said = smt("checkout", "r", tmp_path / "back")
+    assert (said.status, said.out) == (0, f"{tmp_path / 'back'}\n")
+    assert said.err == f"smt: what lay outside of {folder} is left out: ../main.py\n"
+    assert tree(tmp_path / "back") == {"net.py": ("file", b"n = 1\n")}
+    assert smt("view", "r", "--code").out.splitlines() == [
+        f"kept from {folder}", "        code            ../main.py", "        code            net.py",
+    ]
+    said = smt("view", "r", "--code", "nosuch.py")
+    assert (said.status, said.err.splitlines()) == (3, [
+        "smt: nosuch.py isn't among the files of code that were kept of r",
+        "hint: see which files are known: smt view r --code",
+    ])
+
+
+@pytest.mark.provokes("many-code-files")
+def test_without_version_control_many_texts_don_t_push_code_aside_and_what_is_left_out_is_said(
+    tmp_path, smt, monkeypatch
+):
+    folder = tmp_path / "plain"
+    (folder / "early").mkdir(parents=True)
+    (folder / "late").mkdir()
+    monkeypatch.chdir(folder)
+    for number in range(1001):
+        (folder / "early" / f"{number}.txt").touch()
+    (folder / "late" / "main.py").write_text("print(1)\n")
+    smt("init", "Plain")
+    said = smt("run", "-l", "r", "--", "true")
+    assert "more than 1,000 files of code and text" in said.err
+    record = json.loads(smt("view", "--json", "r").out)
+    assert len(record["changes"]) == 1000
+    assert "many-code-files" in [finding["code"] for finding in record["receipt"]]
+    assert smt("view", "r", "--code", "late/main.py").out == "print(1)\n"
+    (folder / "early" / "0.txt").unlink()
+    (folder / "early" / "1.txt").unlink()
+    smt("run", "-l", "fewer", "--", "true")
+    record = json.loads(smt("view", "--json", "fewer").out)
+    assert "many-code-files" not in [finding["code"] for finding in record["receipt"]]
 
 
 @pytest.mark.parametrize("changed", [False, True])

@@ -1,6 +1,7 @@
 """``smt diff``: what differs, and what could explain it."""
 
 import json
+import shutil
 
 import pytest
 
@@ -123,6 +124,23 @@ def test_records_of_other_projects_are_compared_too(two_runs, project, smt, tmp_
     assert "python main.py" in said.out and "echo 1" in said.out
     said = smt("diff", f"{project}:nosuch", "echoed")
     assert (said.status, "there is no record called 'nosuch'" in said.err) == (4, True)
+
+
+def test_a_patch_takes_the_code_of_each_run_from_its_own_project(smt, tmp_path, monkeypatch):
+    for number in "12":
+        folder = tmp_path / number
+        folder.mkdir()
+        (folder / "main.py").write_text(f"print({number})\n")
+        smt("init", number, cwd=folder)
+        assert smt("run", "-l", "r", "--", "python", "main.py", cwd=folder).status == 0
+    said = smt("diff", "r", f"{tmp_path / '2'}:r", "--code", cwd=tmp_path / "1")
+    assert "-print(1)\n+print(2)\n" in said.out
+    said = smt("diff", f"{tmp_path / '2'}:r", "r", "--code", cwd=tmp_path / "1")
+    assert "-print(2)\n+print(1)\n" in said.out
+    monkeypatch.chdir(tmp_path / "1")
+    shutil.rmtree(tmp_path / "1" / ".smt" / "objects")
+    said = smt("diff", "r", f"{tmp_path / '2'}:r", "--code")
+    assert said.out.endswith("# main.py: the content of main.py isn't kept any more\n")
 
 
 def test_the_next_step_is_to_ask_why(two_runs, smt):

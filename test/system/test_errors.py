@@ -85,6 +85,39 @@ def test_each_slip_has_its_status_and_sentence(words, status, told, project, smt
     assert list((project / ".smt" / "runs").iterdir()) == []
 
 
+@pytest.mark.parametrize(("url", "told"), [
+    ("{}/empty", "there is no repository in {}/empty"),
+    ("{}/nowhere", "there is no repository in {}/nowhere"),
+    ("{}/broken", "{}/broken can't be cloned: repository '{}/broken' does not exist"),
+    ("ext::sh -c 'touch {}/fired'", "ext::sh -c 'touch {}/fired' isn't the address of a repository"),
+    ("--upload-pack=touch {}/fired", "--upload-pack=touch {}/fired isn't the address of a repository"),
+    ("gopher://example.org/x", "gopher://example.org/x isn't the address of a repository"),
+])
+def test_what_can_t_be_checked_out_is_said_in_one_sentence(url, told, smt, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken" / ".git").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    said = smt("init", "-r", url.replace("{}", str(tmp_path)), "Copy", cwd=tmp_path / "here")
+    sentence, hint = said.err.splitlines()
+    assert (said.status, sentence) == (6, "smt: " + told.replace("{}", str(tmp_path)))
+    assert hint.startswith("hint: ")
+    assert not os.listdir(tmp_path / "here")
+    assert not (tmp_path / "fired").exists()
+
+
+def test_what_no_system_can_check_out_is_told_with_what_each_says_that_it_may_belong_to(smt, tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "temporary").mkdir()
+    for place in (f"file://{tmp_path}", "svn://127.0.0.1:1"):
+        said = smt("init", "-r", f"{place}/nowhere", "Copy", cwd=tmp_path / "here",
+                   TMPDIR=str(tmp_path / "temporary"))
+        assert (said.status, os.listdir(tmp_path / "temporary")) == (6, []), said.err
+    said = smt("init", "-r", f"file://{tmp_path}/nowhere", "Copy", cwd=tmp_path / "here")
+    assert said.err.startswith(f"smt: file://{tmp_path}/nowhere can't be checked out (git: ")
+    assert said.err.count(f"file://{tmp_path}/nowhere can't be") == 1
+    assert "perforce" not in said.err
+
+
 def test_a_second_project_in_the_folder_is_refused(project, smt):
     said = smt("init", "Again")
     assert said.status == 3

@@ -5,6 +5,7 @@ Some are provoked by tests of other files; ``test/unit/test_receipt.py`` sees to
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,6 +146,26 @@ def test_a_file_of_code_that_cannot_be_read_is_told(project, codes):
         pytest.skip(done.stderr)
     assert done.returncode == 0, done.stderr
     assert codes() == ["code-file-unreadable"]
+
+
+@pytest.mark.needs("setpriv")
+@pytest.mark.parametrize("system", ["git", "mercurial"])
+def test_a_changed_file_that_cannot_be_read_is_neither_deleted_nor_an_obstacle(system, project, smt, codes, require):
+    (project / "default.param").write_text("tau_m = 1\n")
+    if system == "mercurial":
+        require("hg")
+        shutil.rmtree(project / ".git")
+        for words in (["init"], ["commit", "--quiet", "--addremove", "--user", "ada", "--message", "the model"]):
+            subprocess.run(["hg", *words], check=True)
+        (project / "default.param").write_text("tau_m = 2\n")
+    (project / "default.param").chmod(0)
+    powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+    done = subprocess.run([*powerless, *SMT, "run", "-l", "r", "--", "true"], capture_output=True, text=True)
+    if "setpriv" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stderr
+    assert "code-file-unreadable" in codes()
+    assert smt("view", "r", "--code").out.splitlines()[2:] == ["        modified, not kept  default.param"]
 
 
 # --- words and parameters

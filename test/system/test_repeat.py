@@ -242,3 +242,22 @@ def test_without_version_control_the_code_of_the_whole_project_belongs_to_a_run_
     assert smt("checkout", "one", "then").status == 0
     assert Path("then", "lib.py").read_text() == "WORD = 'first'\n"
     assert (project / "lib.py").read_text() == "WORD = 'second'\n" and Path("out").read_text() == "second"
+
+
+@pytest.mark.parametrize("kind", ["plain", "git"])
+def test_code_that_a_program_writes_to_is_there_for_its_repetition_as_it_was(kind, tmp_path, smt, git, monkeypatch):
+    folder = tmp_path / "p"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    main = "for name in 'main.py', 'log.cfg':\n    open(name, 'a').write('# it ran\\n')\n"
+    (folder / "main.py").write_text(main)
+    (folder / "log.cfg").write_text("# a log\n")
+    if kind == "git":
+        git("init", "--quiet")
+        git("add", ".")
+        git("commit", "--quiet", "--message", "one")
+    smt("init", "Self")
+    smt("run", "-l", "first", "--", "python", "main.py")
+    assert (folder / "main.py").read_text() == main + "# it ran\n"
+    assert smt("repeat", "first").out == "The simulation results match.\n"
+    assert (folder / "main.py").read_text() == main + "# it ran\n"

@@ -129,7 +129,7 @@ def test_it_is_built_once_and_then_needs_no_index(model, activated, smt, shelf, 
     assert {"growth==1.0", "rate==0.5"} <= {line.strip() for line in plan.splitlines()}
     assert smt("repeat", "first", "--env", "recorded").status == 0
     shutil.rmtree(shelf)
-    monkeypatch.setenv("UV_CACHE_DIR", "/nonexistent")
+    monkeypatch.setenv("UV_CACHE_DIR", f"{shelf}-cache")
     assert "(it was built before)" in smt("repeat", "first", "--env", "recorded", "--dry-run").out
     assert smt("repeat", "first", "--env", "recorded").out == f"{MATCH}\n"
 

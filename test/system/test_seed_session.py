@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 LABEL = re.compile(r"^\d{8}-\d{6}(-\d+)?$")
@@ -102,6 +104,20 @@ main(build_parameters("default.param"), fail=True)
     labels = re.findall(r"^label (.+)$", done.stdout, re.MULTILINE)
     assert smt("list").out.splitlines() == labels[::-1]
     assert smt("list", "status == 'failed' and 'as asked' in outcome").out.split() == labels[1:]
+
+
+@pytest.mark.parametrize("where", [".", ".."])
+def test_a_script_that_writes_beside_its_code_has_its_new_code_kept(where, project, smt):
+    (project / "new.py").write_text("n = 1\n")
+    (project / "own.py").write_text("from sumatra.projects import load_project\nproject = load_project()\n"
+                                    "project.add_record(project.new_record(label='own'))\n")
+    smt("configure", f"--datapath={where}")
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "own.py"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    smt("run", "-l", "run", "--", "python", "new.py")
+    for label in ("own", "run"):
+        assert "untracked       new.py" in smt("view", label, "--code").out
 
 
 def test_what_a_script_says_of_its_record_is_kept_or_refused_and_never_passed_over(project, smt):

@@ -180,7 +180,7 @@ def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PATH") if name in os.environ}
     return {
         **kept, **dict.fromkeys(ones, "1"), "LC_ALL": "C.UTF-8", "HDF5_USE_FILE_LOCKING": "FALSE",
-        "ARROW_DEFAULT_MEMORY_POOL": "system", "HDF5_PLUGIN_PATH": "/nonexistent",
+        "ARROW_DEFAULT_MEMORY_POOL": "system", "HDF5_PLUGIN_PATH": "/dev/null/nowhere",
     }
 
 

@@ -126,7 +126,7 @@ def put_to_use(environment: Environment, way: Way, record: Record) -> Way:
     if way.has_view and environment.prefix:
         return way._replace(environment=variables, prefixes=((environment.prefix, environment.folder),))
     programs = os.path.join(environment.folder, "bin")
-    old = os.path.join(environment.prefix or "/nonexistent", "bin")
+    old = os.path.join(environment.prefix or "/dev/null/nowhere", "bin")
     paths = [each for each in variables.get("PATH", os.defpath).split(os.pathsep) if each != old]
     variables.update(PATH=os.pathsep.join([programs, *paths]), VIRTUAL_ENV=environment.folder)
     request = replace(way.request, program=_led_there(list(way.request.program), programs, record.working_directory))

@@ -29,7 +29,7 @@ _WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_bazaar_work
 _HELLO = "guarded by sumatra"
 _PATIENCE = 600.0  # seconds for one answer
 _PIECE = 1 << 18  # bytes
-_NOWHERE = "/nonexistent"
+_NOWHERE = "/dev/null/nowhere"
 _LONGEST_RESULT = 1 << 30  # bytes
 #: Variables that tell Python or breezy what to load, whom to ask, or where to write.
 _OURS = ("BRZ", "BZR", "PYTHON", "SMT_BRZ", "APPORT")

@@ -92,7 +92,7 @@ def configuration(folder: str) -> None:
         for section, lines in sections.items():
             file.write("\n".join([f"[{section}]", *lines]) + "\n")
     with open(os.path.join(folder, "config"), "w", encoding="utf-8") as file:
-        file.write("[auth]\npassword-stores =\n[tunnels]\nssh = $SVN_SSH /nonexistent\n[helpers]\ndiff-cmd =\n")
+        file.write("[auth]\npassword-stores =\n[tunnels]\nssh = $SVN_SSH /dev/null/nowhere\n[helpers]\ndiff-cmd =\n")
     with open(os.path.join(folder, "README.txt"), "w", encoding="utf-8"):
         pass
     if os.path.isdir(os.path.join(own, "auth")):

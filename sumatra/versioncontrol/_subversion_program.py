@@ -93,8 +93,8 @@ class Svn:
         try:
             answer = process.ask(
                 [self._program, command, "--non-interactive", "--no-auth-cache", "--config-dir", self._folder,
-                 "--config-option", "config:helpers:diff-cmd=", "--config-option", "config:tunnels:ssh=/nonexistent",
-                 *words],
+                 "--config-option", "config:helpers:diff-cmd=",
+                 "--config-option", "config:tunnels:ssh=/dev/null/nowhere", *words],
                 cwd=os.sep, without=[name for name in os.environ if name.startswith("SVN_")], timeout=timeout,
             )
         except TimeoutError:

@@ -35,6 +35,7 @@ class FileAccess(NamedTuple):
     readers: tuple[int, ...] = ()  #: which of the programs, by their places in `Seen.programs`
     writers: tuple[int, ...] = ()
     state: State | None = None  #: what it was like when it was first read
+    unsure: bool = False  #: … isn't known, and it was changed after the run began: maybe before it was read, maybe after
 
 
 class Seen(NamedTuple):
@@ -338,7 +339,7 @@ class _Story:
                 renamed_from=os.fsdecode(touched.renamed_from) if touched.renamed_from and there else None,
                 writers=_numbers(touched.writers, places) if there or now is None else (),
             )
-            file = _with_reading(file, reading, places)
+            file = self._with_state(_with_reading(file, reading, places), now)
             if file.read or file.written or file.deleted:
                 yield file
 
@@ -346,8 +347,15 @@ class _Story:
         for name, reading in self._readings.items():
             if name in self._names or name in self._folders:
                 continue
-            if reading.state or _is_counted(self._look(os.fsdecode(name))):
-                yield _with_reading(FileAccess(os.fsdecode(name)), reading, places)
+            now = self._look(os.fsdecode(name)) if reading.state is None else None
+            if _is_counted(now):
+                yield self._with_state(_with_reading(FileAccess(os.fsdecode(name)), reading, places), now)
+
+    def _with_state(self, file: FileAccess, now: State | None) -> FileAccess:
+        """Return *file* with what it was like when it was read, where a log that doesn't tell that leaves no doubt."""
+        if not file.read or file.state is not None or now is None or self._since is None:
+            return file
+        return file._replace(state=now) if now.changed < self._since else file._replace(unsure=True)
 
 
 def _same_content(one: State, other: State) -> bool:

@@ -245,11 +245,14 @@ def input_keys(
 def _input_key(file: FileAccess, key: DataKey, store: DataStore, method: str, *, is_late: bool) -> DataKey:
     flags = [flag for flag in key.flags if flag != "changed during the run"]
     digest = key.digest
-    if file.state is not None and not is_same(file.state, state_now(file.path)):
-        flags.append("changed by the run" if file.written or file.deleted else "changed during the run")
+    is_own = file.written or file.deleted
+    if (is_own or file.unsure) if file.state is None else not is_same(file.state, state_now(file.path)):
+        flags.append("changed by the run" if is_own else "changed during the run")
         digest = None if is_late else digest  # it isn't what the program has read
-        when = datetime.fromtimestamp(file.state.modified / 1e9, UTC)
-        key = replace(key, size=file.state.size, creation=when)  # and neither are these
+        if file.state is not None:  # and neither are these
+            key = replace(key, size=file.state.size, creation=datetime.fromtimestamp(file.state.modified / 1e9, UTC))
+        elif is_late:
+            key = replace(key, size=None, creation=None)
     return replace(
         key, path=_told(file.path, store.root), digest=digest, seen=method, flags=tuple(flags), by=_by(file.readers)
     )

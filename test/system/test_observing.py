@@ -146,8 +146,11 @@ def test_a_file_that_is_read_and_then_overwritten_by_the_run_was_hashed_in_time(
     assert record["receipt"] == []
 
 
+@pytest.mark.needs("strace")
 @pytest.mark.provokes("input-overwritten")
-def test_a_file_that_is_overwritten_at_once_has_no_false_digest(project, smt, last):
+@pytest.mark.parametrize("method", ["notify", "strace"])
+def test_a_file_that_is_overwritten_at_once_has_no_false_digest(method, project, smt, last):
+    smt("configure", f"--trace={method}")
     (project / "state").write_text("before\n")
     smt("run", "--", "sh", "-c", "f=sta; read x < ${f}te; echo after > ${f}te")
     record = last()
@@ -192,6 +195,25 @@ def test_an_input_that_somebody_else_changes_is_flagged(project, smt, last):
     record = last()
     (key,) = record["input_data"]
     assert (key["digest"], key["flags"]) == (sha256(b"before\n"), ["changed during the run"])
+    assert codes(record) == ["input-changed"]
+
+
+@pytest.mark.needs("strace")
+def test_an_input_that_somebody_else_changes_has_no_false_digest_where_nobody_saw_what_was_read(project, smt, last):
+    smt("configure", "--trace=strace")
+    (project / "shared.csv").write_text("before\n")
+    (project / "left alone.csv").write_text("1\n")
+    script = "cat shared.* left*; touch begun; while ! [ -e changed ]; do sleep 0.05; done"
+    run = subprocess.Popen([*SMT, "run", "-q", "--", "sh", "-c", script])
+    wait_for(project / "begun")
+    (project / "shared.csv").write_text("after that\n")
+    (project / "changed").touch()
+    assert run.wait(30) == 0
+    record = last()
+    left, shared = record["input_data"]
+    assert (left["digest"], left["flags"]) == (sha256(b"1\n"), [])
+    assert (shared["digest"], shared["flags"]) == (None, ["changed during the run"])
+    assert shared["metadata"]["size"] is None
     assert codes(record) == ["input-changed"]
 
 

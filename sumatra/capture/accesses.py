@@ -35,7 +35,7 @@ class FileAccess(NamedTuple):
     readers: tuple[int, ...] = ()  #: which of the programs, by their places in `Seen.programs`
     writers: tuple[int, ...] = ()
     state: State | None = None  #: what it was like when it was first read
-    unsure: bool = False  #: … isn't known, and it was changed after the run began: maybe before it was read, maybe after
+    unsure: bool = False  #: … isn't known, and it was changed after the run began
 
 
 class Seen(NamedTuple):

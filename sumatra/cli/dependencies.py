@@ -86,8 +86,8 @@ def _foreseen(project: Project, args: argparse.Namespace) -> "Found":
     here = os.getcwd()
     executable, main_file, module = _asked_for(project, args, here)
     return dependency_finder.foreseen(dependency_finder.Run(
-        executable=executable, main_file=main_file, module=module, folder=here, root=project.path, environment=dict(os.environ),
-        checkout_of=checkouts(),
+        executable=executable, main_file=main_file, module=module, folder=here, root=project.path,
+        environment=dict(os.environ), checkout_of=checkouts(),
     ))
 
 

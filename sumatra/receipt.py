@@ -327,6 +327,13 @@ CODES: Mapping[str, Kind] = {
         "Some files were not looked at, because that took for ever, as with a server that doesn't answer.",
         "These files may be missing from the record.",
     ),
+    "stdin-piped": Kind(
+        "The program's standard input was a pipe or a connection. Whether the program has read from it isn't known, and "
+        "what came through it wasn't kept.",
+        "If the program read its standard input, a repeat lacks that.",
+        "write it to a file, and smt run --stdin=FILE …",
+        serious=False,
+    ),
     "unpushed": Kind(
         "When it was run, the version of the code was in no other repository that this one knows.",
         "The code can be had from this machine alone, until it is pushed.",

@@ -285,7 +285,7 @@ def _first_state(
         launch_mode=request.launch_mode, datastore=data.choice, input_datastore=workshop.inputs.choice,
         user=found.user or capture.user(around.environment), repeats=request.repeats,
         parent=around.environment.get("SMT_LABEL"),
-        receipt=(*found.findings, *words.meaning.findings, *_hidden(hidden)),
+        receipt=(*found.findings, *words.meaning.findings, *_hidden(hidden), *_piped(request)),
         tools={"sumatra": sumatra.__version__, "python": ".".join(map(str, sys.version_info[:3]))},
     )
 
@@ -295,6 +295,25 @@ def _hidden(number: int) -> tuple[Finding, ...]:
         return ()
     words = "a word" if number == 1 else f"{number} words"
     return (Finding("secret-masked", f"{words} of the command looked like secrets and were masked"),)
+
+
+def _piped(request: Request) -> tuple[Finding, ...]:
+    """Say that what comes through a pipe isn't kept, unless its other end is closed already and nothing is in it."""
+    import select
+    import stat
+
+    try:
+        mode = os.fstat(0).st_mode
+        if request.stdin_file or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            return ()
+        pipe = select.poll()
+        pipe.register(0, select.POLLIN)
+        seen = dict(pipe.poll(0)).get(0, 0)
+    except OSError:
+        return ()
+    if stat.S_ISFIFO(mode) and seen & select.POLLHUP and not seen & select.POLLIN:
+        return ()
+    return (Finding("stdin-piped", "standard input was a pipe; what the program may have read from it wasn't kept"),)
 
 
 def _data_folders(workshop: Workshop) -> tuple[str, ...]:

@@ -167,6 +167,20 @@ def test_parameters_that_cannot_be_read_are_told(project, smt, codes):
 # --- inputs and outputs
 
 
+@pytest.mark.provokes("stdin-piped")
+def test_what_comes_through_a_pipe_is_not_kept_and_that_is_said(project, smt, codes):
+    (project / "given.txt").write_text("1\n")
+    assert smt("run", "--", "sh", "-c", "read x; exit $x", stdin="7\n").status == 7
+    assert codes() == ["stdin-piped"]
+    assert "Receipt" not in smt("run", "--", "cat", stdin="7\n").err
+    smt("run", "--stdin=given.txt", "--", "cat", stdin="7\n")
+    assert codes() == []
+    smt("run", "--", "cat", stdin="")
+    assert codes() == []
+    subprocess.run([*SMT, "run", "--", "cat"], stdin=subprocess.DEVNULL, check=True)
+    assert codes() == []
+
+
 @pytest.mark.provokes("input-outside")
 def test_a_file_from_outside_the_project_is_told_but_not_after_each_run(project, smt, codes, tmp_path):
     (tmp_path / "far.csv").write_text("1\n")

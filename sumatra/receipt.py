@@ -328,7 +328,7 @@ CODES: Mapping[str, Kind] = {
         "These files may be missing from the record.",
     ),
     "stdin-piped": Kind(
-        "The program's standard input was a pipe or a connection. Whether the program has read from it isn't known, and "
+        "The program's standard input was a pipe or a connection. Whether it was read isn't known, and "
         "what came through it wasn't kept.",
         "If the program read its standard input, a repeat lacks that.",
         "write it to a file, and smt run --stdin=FILE …",

@@ -143,7 +143,7 @@ CODES: Mapping[str, Kind] = {
     ),
     "input-overwritten": Kind(
         "The run changed a file that it had read, before the file could be hashed. Files that are named on the command "
-        "line and small ones that are read early are hashed in time.",
+        "line are hashed in time, and of what an earlier run wrote the digest is known.",
         "What the file held before the run isn't known, and the next run finds another one.",
         "let the program write to a file of another name",
     ),

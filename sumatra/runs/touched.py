@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sumatra import capture
@@ -19,7 +18,7 @@ from sumatra.runs.comparing import Progress, size_of
 from sumatra.runs.elsewhere import Elsewhere
 from sumatra.runs.evidence import Evidence
 from sumatra.runs.libraries import found_libraries, with_libraries
-from sumatra.runs.observing import is_same, state_now
+from sumatra.runs.observing import is_same, state_now, written_at
 from sumatra.runs.workshop import Workshop
 from sumatra.settings import parse_size
 from sumatra.versioncontrol import ChangedFile, WorkingCopy
@@ -53,6 +52,10 @@ def with_observed(
     written, many_written = _at_most(touched.outputs, most, "written")
     progress = _no_more if evidence.is_impatient else workshop.progress
     keys = input_keys(read, workshop.inputs, observed.method, known, progress)
+    if any(key.digest is None for key in keys):
+        from sumatra.runs.former import with_former_digests
+
+        keys = with_former_digests(keys, read, record, workshop)
     # What is only named by the command, or by parameters, isn't an input where it can be seen what is read.
     is_blind = observed.needs_comparison or observed.method == "none"
     stays = [key for key in record.input_data if is_blind or key.seen == "stdin"]
@@ -250,7 +253,7 @@ def _input_key(file: FileAccess, key: DataKey, store: DataStore, method: str, *,
         flags.append("changed by the run" if is_own else "changed during the run")
         digest = None if is_late else digest  # it isn't what the program has read
         if file.state is not None:  # and neither are these
-            key = replace(key, size=file.state.size, creation=datetime.fromtimestamp(file.state.modified / 1e9, UTC))
+            key = replace(key, size=file.state.size, creation=written_at(file.state))
         elif is_late:
             key = replace(key, size=None, creation=None)
     return replace(

@@ -356,3 +356,32 @@ def test_a_module_of_another_working_copy_is_recorded_like_the_main_one(project,
     (dependency,) = [each for each in record["dependencies"] if each["checkout"]]
     assert (dependency["name"], dependency["checkout"]) == ("helper", str(other))
     assert record["input_data"] == []
+
+
+def test_what_an_earlier_run_wrote_is_known_when_it_is_overwritten_at_once(project, smt, last):
+    """As programs do that go on from where they were."""
+    step = ("--", "sh", "-c", "f=sta; read x < ${f}te; echo $((x + 1)) > ${f}te")
+    (project / "state").write_text("0\n")
+    smt("run", *step)
+    assert codes(last()) == ["input-overwritten"]
+    smt("configure", "--datapath=.")
+    for number in (b"1\n", b"2\n"):
+        smt("run", *step)
+        record = last()
+        (key,) = record["input_data"]
+        assert (key["digest"], key["flags"]) == (sha256(number), ["changed by the run"])
+        assert record["receipt"] == []
+    smt("run", "--", "sh", "-c", "f=sta; read x < ${f}te; rm ${f}te")
+    (key,) = last()["input_data"]
+    assert (key["digest"], key["flags"]) == (sha256(b"3\n"), ["missing", "changed by the run"])
+
+
+def test_what_was_written_since_by_somebody_else_is_not_taken_for_an_earlier_output(project, smt, last):
+    step = ("--", "sh", "-c", "f=sta; read x < ${f}te; echo $((x + 1)) > ${f}te")
+    (project / "state").write_text("0\n")
+    smt("run", *step)
+    (project / "state").write_text("7\n")
+    smt("run", *step)
+    record = last()
+    assert record["input_data"][0]["digest"] is None
+    assert codes(record) == ["input-overwritten"]

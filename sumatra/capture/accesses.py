@@ -355,7 +355,8 @@ class _Story:
         """Return *file* with what it was like when it was read, where a log that doesn't tell that leaves no doubt."""
         if not file.read or file.state is not None or now is None or self._since is None:
             return file
-        return file._replace(state=now) if now.changed < self._since else file._replace(unsure=True)
+        is_old = now.modified < self._since and os.fsencode(file.path) in self._linked  # that was changed by the link
+        return file._replace(state=now) if is_old or now.changed < self._since else file._replace(unsure=True)
 
 
 def _same_content(one: State, other: State) -> bool:

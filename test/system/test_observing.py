@@ -217,6 +217,24 @@ def test_an_input_that_somebody_else_changes_has_no_false_digest_where_nobody_sa
     assert codes(record) == ["input-changed"]
 
 
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("method", ["notify", "strace"])
+def test_journals_and_links_of_the_run_s_own_make_nothing_an_input_or_a_changed_one(method, project, smt, last):
+    smt("configure", f"--trace={method}")
+    (project / "in.csv").write_text("1\n")
+    script = (
+        "import os, sqlite3\n"
+        "open('in.csv').read(); os.link('in.csv', 'linked')\n"
+        "base = sqlite3.connect('base'); base.execute('create table t(x)'); base.commit(); base.close()\n"
+    )
+    assert smt("run", "-q", "--", sys.executable, "-c", script).status == 0
+    record = last()
+    assert [(os.path.basename(key["path"]), key["flags"]) for key in record["input_data"]] == [("in.csv", [])]
+    assert record["input_data"][0]["digest"] == sha256(b"1\n")
+    assert record["deleted_data"] == []
+    assert names(project, record["output_data"]) == ["base", "linked"]
+
+
 @pytest.mark.slow
 def test_twenty_runs_at_once_in_one_folder_each_have_their_own_outputs(project, smt):
     runs = [

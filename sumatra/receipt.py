@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sumatra.records import Checkout, DataKey, Dependency, Finding, Record
 
-__all__ = ["CODES", "Kind", "Line", "findings_of", "is_serious", "lines"]
+__all__ = ["CODES", "Kind", "Line", "findings_of", "is_serious", "lines", "some"]
 
 
 class Kind(NamedTuple):
@@ -272,6 +272,13 @@ CODES: Mapping[str, Kind] = {
         "Names of files are those in there; what was in the container has to be had otherwise.",
         "note the image: smt comment LABEL …",
     ),
+    "output-continued": Kind(
+        "The run wrote on in files that were there before, without emptying them, as programs do that append to a log. "
+        "Their digests are of what they hold in all.",
+        "These files come out as they were only where they hold the same before the repeat.",
+        "let each run write to a new file",
+        serious=False,
+    ),
     "output-unstable": Kind(
         "An output went on changing after the program had ended, as files of a program in the background do.",
         "The outputs in the record aren't the final ones, so a repeat can't be compared with them.",
@@ -392,11 +399,11 @@ def findings_of(record: Record, folders: Sequence[str] = ()) -> tuple[Finding, .
 def _of_inputs(keys: Sequence[DataKey], own: Sequence[str]) -> Iterator[Finding]:
     outside = [key.path for key in keys if key.path.startswith("/") and not _is_below(key.path, own)]
     if outside:
-        yield Finding("input-outside", f"{_files(len(outside))} read from outside the project: {_some(outside)}")
+        yield Finding("input-outside", f"{_files(len(outside))} read from outside the project: {some(outside)}")
     unknown = [key.path for key in keys if key.digest is None and not _EXPLAINED.intersection(key.flags)]
     if unknown:
         have = "has" if len(unknown) == 1 else "have"
-        yield Finding("input-unknown", f"{_files(len(unknown))} read and {have} no digest: {_some(unknown)}")
+        yield Finding("input-unknown", f"{_files(len(unknown))} read and {have} no digest: {some(unknown)}")
 
 
 #: Flags of files without a digest that findings of their own tell about.
@@ -425,12 +432,12 @@ def _of_dependencies(
         elif each.version is None:
             unknown.append(each.name)
     if bare:
-        yield Finding("editable-install", f"loaded from a folder that isn't under version control: {_some(bare)}")
+        yield Finding("editable-install", f"loaded from a folder that isn't under version control: {some(bare)}")
     if changed:
-        yield Finding("dependency-changed", f"loaded with changes that aren't part of the version: {_some(changed)}")
+        yield Finding("dependency-changed", f"loaded with changes that aren't part of the version: {some(changed)}")
     if unknown:
         which = "a library whose version isn't" if len(unknown) == 1 else "libraries whose versions aren't"
-        yield Finding("version-unknown", f"{which} known: {_some(unknown)}")
+        yield Finding("version-unknown", f"{which} known: {some(unknown)}")
 
 
 #: Simulators and libraries that hardly anybody uses without random numbers, as programs and libraries are named.
@@ -449,7 +456,7 @@ def _of_seeds(record: Record) -> Iterator[Finding]:
         names.setdefault(record.executable.name.lower(), record.executable.name)
     used = [name for low, name in names.items() if low in _RANDOM or (record.parameters and low in _PERHAPS_RANDOM)]
     if used and not _has_seed(record):
-        yield Finding("seed-unknown", f"{_some(used)} can draw random numbers, and no seed is known")
+        yield Finding("seed-unknown", f"{some(used)} can draw random numbers, and no seed is known")
 
 
 def _has_seed(record: Record) -> bool:
@@ -464,5 +471,6 @@ def _is_below(path: str, folders: Iterable[str]) -> bool:
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Return the first of *names*, and how many more there are."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -30,6 +30,7 @@ class FileAccess(NamedTuple):
     executed: bool = False  #: … by running it
     written: bool = False  #: it is there at the end, and not as it was before
     created: bool = False  #: … and it wasn't there before
+    continued: bool = False  #: … and was opened to write on in what it held before
     deleted: bool = False  #: it was there before, and isn't at the end
     renamed_from: str | None = None  #: its last name, if it was renamed
     readers: tuple[int, ...] = ()  #: which of the programs, by their places in `Seen.programs`
@@ -73,12 +74,13 @@ def _lstat(path: str) -> State | None:
 class _Name:
     """What happened to one name."""
 
-    __slots__ = ("before", "existed", "is_known", "renamed_from", "writers")
+    __slots__ = ("before", "existed", "is_continued", "is_known", "renamed_from", "writers")
 
     def __init__(self, before: State | None, *, is_known: bool) -> None:
         self.before = before
         self.existed = before is not None
         self.is_known = is_known  #: whether *before* is
+        self.is_continued = False  #: what was there before was opened for writing and not emptied
         self.writers: list[int] = []
         self.renamed_from: bytes | None = None
 
@@ -205,7 +207,9 @@ class _Story:
         state, known = read_state(record.head[2])
         if flags & os.O_ACCMODE == os.O_RDWR and not flags & os.O_TRUNC and (state or not known):
             self._has_read(by, name, state)
-        self._touch(by, name, state, is_known=known)
+        touched = self._touch(by, name, state, is_known=known)
+        is_old = bool(state and state.size) and self._contents.get(name, name) is not None
+        touched.is_continued = is_old and not flags & (os.O_TRUNC | os.O_EXCL)
         self._changed.add(self._origin(name, None) or b"")
         if (known and state is None) or flags & (os.O_TRUNC | os.O_EXCL):
             self._contents[name] = None
@@ -229,6 +233,7 @@ class _Story:
         former.existed |= is_new  # or it could not be renamed
         touched = self._touch(by, target, replaced, is_known=known_too, is_new=not known_too)
         touched.renamed_from = source
+        touched.is_continued = former.is_continued
         touched.writers += [writer for writer in former.writers if writer not in touched.writers]
         origin = self._origin(source, before)
         self._contents[source] = self._origin(target, replaced) if flags & _EXCHANGE else None
@@ -275,7 +280,9 @@ class _Story:
         name = record.names[0]
         state, known = read_state(record.head[1])
         is_new = name not in self._names and self._first_name(name) == name
-        self._touch(by, name, state, is_known=known).existed |= is_new
+        touched = self._touch(by, name, state, is_known=known)
+        touched.existed |= is_new
+        touched.is_continued = False
         self._contents[name] = None
 
     def _run(self, by: int, name: bytes, state: State | None) -> None:
@@ -334,7 +341,7 @@ class _Story:
                 there = False  # it went and came back
             created = there and touched.is_known and before is None
             file = FileAccess(
-                path, written=there, created=created,
+                path, written=there, created=created, continued=there and touched.is_continued,
                 deleted=now is None and (touched.existed or reading is not None),
                 renamed_from=os.fsdecode(touched.renamed_from) if touched.renamed_from and there else None,
                 writers=_numbers(touched.writers, places) if there or now is None else (),

@@ -12,7 +12,7 @@ from sumatra.errors import LabelTaken, NoSuchRecord, SumatraError
 from sumatra.facts import replace
 from sumatra.files import ContentStore
 from sumatra.launch import Ended
-from sumatra.receipt import findings_of
+from sumatra.receipt import findings_of, some
 from sumatra.records import DataKey, Finding, Record, Stream
 from sumatra.recordstore import RecordStore
 from sumatra.runs.comparing import outputs_by_comparison
@@ -176,11 +176,6 @@ def _odd_files(record: Record, *, is_late: bool) -> Iterator[Finding]:
             "input-overwritten",
             f"changed by the run before they could be hashed, so what they held before isn't known: {some(lost)}",
         )
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first of *names*, and how many more there are."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _is_full(path: str) -> bool:

@@ -12,6 +12,7 @@ from sumatra.capture.observation import Observed
 from sumatra.datastore import DataStore
 from sumatra.facts import replace
 from sumatra.files import is_script
+from sumatra.receipt import some
 from sumatra.records import DataKey, Finding, Parameters, Program, Record
 from sumatra.runs.code import Limits, keep
 from sumatra.runs.comparing import Progress, size_of
@@ -68,7 +69,10 @@ def with_observed(
             *output_keys(written, data, observed.method, workshop.progress, where_in(evidence.elsewhere)),
         ),
         deleted_data=tuple(deleted_keys(touched.deleted, data, observed.method)),
-        receipt=(*record.receipt, *observed.findings, *many_read, *many_written, *getattr(ignored, "findings", ())),
+        receipt=(
+            *record.receipt, *observed.findings, *many_read, *many_written, *getattr(ignored, "findings", ()),
+            *_continued(written),
+        ),
     )
 
 
@@ -89,6 +93,15 @@ def _with_used_code(record: Record, observed: Observed, workshop: Workshop) -> R
     findings: list[Finding] = []
     changes = keep(top, new, workshop.objects, limits, findings)
     return replace(record, changes=(*record.changes, *changes), receipt=(*record.receipt, *findings))
+
+
+def _continued(written: Sequence[FileAccess]) -> tuple[Finding, ...]:
+    """Say which outputs hold what was there before the run too, though it didn't read that."""
+    names = [file.path for file in written if file.continued and not file.read]
+    if not names:
+        return ()
+    files = "a file that was" if len(names) == 1 else f"{len(names)} files that were"
+    return (Finding("output-continued", f"the run wrote on in {files} there before: {some(names)}"),)
 
 
 def _hashed_apart(observed: Observed, elsewhere: Elsewhere, store: DataStore) -> dict[str, DataKey]:

@@ -198,6 +198,20 @@ def test_a_file_beside_the_copied_parameters_is_told(project, smt, codes):
     assert "file-in-run-folder" in codes()
 
 
+@pytest.mark.provokes("output-continued")
+def test_that_a_file_of_before_was_written_on_in_is_said(project, smt, codes):
+    (project / "log").write_text("before\n")
+    said = smt("run", "--", "sh", "-c", "echo 1 >> log; echo 2 >> new; echo 3 >> new")
+    assert codes() == ["output-continued"] and "Receipt" not in said.err
+    assert smt("view", "--receipt").out.count("log") and "new" not in smt("view", "--receipt").out.split("\n")[1]
+    for emptied in (
+        "echo 1 > log", "rm log; echo 1 >> log", "echo 1 > log; echo 2 >> log", "echo 1 >> log; echo 2 > log",
+        "echo 1 > l; echo 2 >> l; mv l log", "cat log; : >> log",
+    ):
+        smt("run", "--", "sh", "-c", emptied)
+        assert codes() == [], emptied
+
+
 @pytest.mark.provokes("output-unstable")
 def test_an_output_that_goes_on_changing_is_told(project, smt, codes):
     (project / "writer.py").write_text(

@@ -143,7 +143,7 @@ CODES: Mapping[str, Kind] = {
     ),
     "input-overwritten": Kind(
         "The run changed a file that it had read, before the file could be hashed. Files that are named on the command "
-        "line are hashed in time, and of what an earlier run wrote the digest is known.",
+        "line are hashed in time, and what version control has, or an earlier run wrote, is known too.",
         "What the file held before the run isn't known, and the next run finds another one.",
         "let the program write to a file of another name",
     ),

@@ -56,7 +56,8 @@ def with_observed(
     if any(key.digest is None for key in keys):
         from sumatra.runs.former import with_former_digests
 
-        keys = with_former_digests(keys, read, record, workshop)
+        copy = evidence.copy if evidence.elsewhere is None else None
+        keys = with_former_digests(keys, read, record, workshop, copy)
     # What is only named by the command, or by parameters, isn't an input where it can be seen what is read.
     is_blind = observed.needs_comparison or observed.method == "none"
     stays = [key for key in record.input_data if is_blind or key.seen == "stdin"]

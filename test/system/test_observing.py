@@ -151,8 +151,9 @@ def test_a_file_that_is_read_and_then_overwritten_by_the_run_was_hashed_in_time(
 @pytest.mark.parametrize("method", ["notify", "strace"])
 def test_a_file_that_is_overwritten_at_once_has_no_false_digest(method, project, smt, last):
     smt("configure", f"--trace={method}")
-    (project / "state").write_text("before\n")
-    smt("run", "--", "sh", "-c", "f=sta; read x < ${f}te; echo after > ${f}te")
+    (project / "Data").mkdir(exist_ok=True)
+    (project / "Data/state").write_text("before\n")
+    smt("run", "--", "sh", "-c", "f=Data/sta; read x < ${f}te; echo after > ${f}te")
     record = last()
     (key,) = record["input_data"]
     assert (key["digest"], key["flags"]) == (None, ["changed by the run"])
@@ -378,27 +379,42 @@ def test_a_module_of_another_working_copy_is_recorded_like_the_main_one(project,
 
 def test_what_an_earlier_run_wrote_is_known_when_it_is_overwritten_at_once(project, smt, last):
     """As programs do that go on from where they were."""
-    step = ("--", "sh", "-c", "f=sta; read x < ${f}te; echo $((x + 1)) > ${f}te")
-    (project / "state").write_text("0\n")
+    step = ("--", "sh", "-c", "f=Data/sta; read x < ${f}te; echo $((x + 1)) > ${f}te")
+    (project / "Data").mkdir(exist_ok=True)
+    (project / "Data/state").write_text("0\n")
     smt("run", *step)
     assert codes(last()) == ["input-overwritten"]
-    smt("configure", "--datapath=.")
     for number in (b"1\n", b"2\n"):
         smt("run", *step)
         record = last()
         (key,) = record["input_data"]
         assert (key["digest"], key["flags"]) == (sha256(number), ["changed by the run"])
         assert record["receipt"] == []
-    smt("run", "--", "sh", "-c", "f=sta; read x < ${f}te; rm ${f}te")
+    smt("run", "--", "sh", "-c", "f=Data/sta; read x < ${f}te; rm ${f}te")
     (key,) = last()["input_data"]
     assert (key["digest"], key["flags"]) == (sha256(b"3\n"), ["missing", "changed by the run"])
 
 
-def test_what_was_written_since_by_somebody_else_is_not_taken_for_an_earlier_output(project, smt, last):
-    step = ("--", "sh", "-c", "f=sta; read x < ${f}te; echo $((x + 1)) > ${f}te")
-    (project / "state").write_text("0\n")
+def test_what_was_committed_is_known_when_it_is_overwritten_at_once(project, smt, last, git):
+    (project / "state").write_text("committed\n")
+    git("add", "state", cwd=project)
+    git("commit", "-qm", "state", cwd=project)
+    step = ("--", "sh", "-c", "f=sta; read x < ${f}te; echo after > ${f}te")
     smt("run", *step)
-    (project / "state").write_text("7\n")
+    record = last()
+    assert (record["input_data"][0]["digest"], codes(record)) == (sha256(b"committed\n"), ["unpushed"])
+    (project / "state").write_text("changed\n")
+    smt("run", *step)
+    record = last()
+    assert (record["input_data"][0]["digest"], codes(record)) == (sha256(b"changed\n"), ["unpushed"])
+
+
+def test_what_was_written_since_by_somebody_else_is_not_taken_for_an_earlier_output(project, smt, last):
+    step = ("--", "sh", "-c", "f=Data/sta; read x < ${f}te; echo $((x + 1)) > ${f}te")
+    (project / "Data").mkdir(exist_ok=True)
+    (project / "Data/state").write_text("0\n")
+    smt("run", *step)
+    (project / "Data/state").write_text("7\n")
     smt("run", *step)
     record = last()
     assert record["input_data"][0]["digest"] is None

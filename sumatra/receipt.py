@@ -102,8 +102,8 @@ CODES: Mapping[str, Kind] = {
         "commit the changes, or install the library anew",
     ),
     "disk-full": Kind(
-        "The program failed while the disk that ``.smt`` lies on was full. What it prints is kept there too, so the end "
-        "of that may be missing.",
+        "The program failed while the disk that ``.smt`` lies on was full. What it prints is kept there too, so the "
+        "end of that may be missing.",
         "With room on the disk it may well end otherwise.",
         "make room and run it again",
     ),

@@ -108,7 +108,8 @@ CODES: Mapping[str, Kind] = {
         "make room and run it again",
     ),
     "editable-install": Kind(
-        "A library was loaded from a folder (an editable install) that isn't under version control.",
+        "A library was loaded from a folder (an editable install, or one in ``PYTHONPATH``) that isn't under version "
+        "control.",
         "Its version number doesn't tell what it held; once its files are changed, they can't be had again.",
         "git init && git add … && git commit, in the folder of the library",
     ),
@@ -430,6 +431,8 @@ def _of_dependencies(
             changed.append(each.name)
         if "editable" in each.flags and (each.checkout is None or (place is not None and place.version is None)):
             bare.append(f"{each.name} ({each.path})" if each.path else each.name)
+        elif _is_loose(each):
+            bare.append(f"{each.name} ({each.path})")
         elif each.version is None:
             unknown.append(each.name)
     if bare:
@@ -439,6 +442,14 @@ def _of_dependencies(
     if unknown:
         which = "a library whose version isn't" if len(unknown) == 1 else "libraries whose versions aren't"
         yield Finding("version-unknown", f"{which} known: {some(unknown)}")
+
+
+def _is_loose(each: Dependency) -> bool:
+    """Tell whether *each* is a module of Python from a folder of somebody's (``PYTHONPATH``), installed by nobody."""
+    if each.module != "python" or each.name == "python" or each.checkout is not None or "-packages/" in each.path:
+        return False
+    is_told = each.version is not None and not (each.source or "").endswith(".py")
+    return not is_told and not each.path.startswith(("/usr/", "/etc/", "/lib", "/opt/"))
 
 
 #: Simulators and libraries that hardly anybody uses without random numbers, as programs and libraries are named.

@@ -172,11 +172,12 @@ def sort_out(
     # A Python that was found by PATH tells its environment by reading this file.
     environments = [file.path.rpartition("/")[0] for file in observed.files if file.path.endswith("/pyvenv.cfg")]
     packages = [*prefixes(observed.processes, home), *environments]
+    own = (os.path.join(os.path.dirname(os.path.realpath(capture.__file__)), "injected"),)  # what observes from inside
     kinds: dict[str, str] = {}
 
     def kind(path: str) -> str:
         if path not in kinds:
-            kinds[path] = classify(path, root, code.__contains__, packages=packages, home=home)
+            kinds[path] = classify(path, root, code.__contains__, packages=packages, own=own, home=home)
         return kinds[path]
 
     wanted = [file for file in observed.files if not ignored(file.path)]

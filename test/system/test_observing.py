@@ -419,3 +419,21 @@ def test_what_was_written_since_by_somebody_else_is_not_taken_for_an_earlier_out
     record = last()
     assert record["input_data"][0]["digest"] is None
     assert codes(record) == ["input-overwritten"]
+
+
+def test_what_observes_from_inside_is_no_library_of_the_run(project, smt, last):
+    smt("configure", "--trace=audit")
+    smt("run", "--", sys.executable, "-c", "open('Data/out', 'w')")
+    record = last()
+    assert [each["name"] for each in record["dependencies"] if each["module"] == "python"] == ["python"]
+    assert record["checkouts"] == []
+    assert [os.path.basename(key["path"]) for key in record["output_data"]] == ["out"]
+
+
+def test_a_module_that_lies_loose_somewhere_is_told(project, smt, last, tmp_path, monkeypatch):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "helper.py").write_text("__version__ = '1.0'\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "lib"))
+    said = smt("run", "--", "python", "-c", "import helper")
+    assert "isn't under version control: helper" in said.err
+    assert codes(last()) == ["editable-install"]

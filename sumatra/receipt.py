@@ -325,6 +325,12 @@ CODES: Mapping[str, Kind] = {
         "Whoever repeats the run has to put in these words.",
         "let the program take secrets from environment variables",
     ),
+    "secret-printed": Kind(
+        "The program printed what looks like secrets. They are masked in the record; all that was printed lies "
+        "as it is in ``.smt/objects``.",
+        "Nothing is lost for a repeat. Whoever gets the project's ``.smt`` folder gets the secrets too.",
+        "let the program print no secrets",
+    ),
     "seed-unknown": Kind(
         "The run used a simulator or library that draws random numbers, and nothing among parameters, command and "
         "environment looks like a seed.",

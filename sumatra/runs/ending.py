@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 
-from sumatra import files
+from sumatra import capture, files
 from sumatra.capture.lingering import left_behind
 from sumatra.capture.seeds import seeds
 from sumatra.datastore import DataStore
@@ -104,6 +104,7 @@ def collect(record: Record, folder: RunFolder, workshop: Workshop, data: DataSto
     A step that fails becomes a finding.
     """
     steps: tuple[Callable[[Record], Record], ...] = (
+        lambda record: _with_masked_text(record, workshop.key),
         lambda record: with_streams(record, folder, workshop.objects),
         lambda record: _with_files(record, workshop, data, evidence),
         lambda record: _with_foreign(record, folder, workshop.objects),
@@ -121,6 +122,15 @@ def collect(record: Record, folder: RunFolder, workshop: Workshop, data: DataSto
     record = replace(record, seeds=seeds(record.parameters.flat(), evidence.environment))
     odd = (*_odd_files(record, is_late=evidence.is_late), *findings_of(record, _folders(workshop.root)))
     return replace(record, receipt=(*record.receipt, *odd))
+
+
+def _with_masked_text(record: Record, key: bytes) -> Record:
+    """Return *record*, which may go to others, without what its program has printed that looks like secrets."""
+    text, count = capture.mask(record.stdout_stderr, key)
+    if not count:
+        return record
+    finding = Finding("secret-printed", "the program printed what looks like secrets; the record shows it masked")
+    return replace(record, stdout_stderr=text, receipt=(*record.receipt, finding))
 
 
 def _with_left_behind(record: Record, evidence: Evidence) -> Record:

@@ -167,6 +167,19 @@ def test_parameters_that_cannot_be_read_are_told(project, smt, codes):
 # --- inputs and outputs
 
 
+@pytest.mark.provokes("secret-printed")
+def test_printed_secrets_are_masked_in_the_record(project, smt, codes):
+    script = "print('loss 0.5'); print('from https://ada:c4n4ry@example.org/x'); print('key AKIAABCDEFGHIJKLMNOP')"
+    said = smt("run", "--", sys.executable, "-c", script.replace("c4n4ry", "c4n4' + 'ry").replace("MNOP", "' + 'MNOP"))
+    assert "c4n4ry" in said.out and "printed what looks like secrets" in said.err
+    assert codes() == ["secret-printed"]
+    for told in (smt("view").out, smt("view", "--json").out, smt("list", "-l").out):
+        assert "c4n4ry" not in told and "AKIAABCDEFGHIJKLMNOP" not in told
+    assert "loss 0.5" in smt("view").out
+    smt("run", "--", "sh", "-c", "echo tokens: 512; echo token=12; echo pass 3 of 5")
+    assert codes() == []
+
+
 @pytest.mark.provokes("stdin-piped")
 def test_what_comes_through_a_pipe_is_not_kept_and_that_is_said(project, smt, codes):
     (project / "given.txt").write_text("1\n")

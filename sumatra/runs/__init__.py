@@ -251,7 +251,7 @@ class _Looking:
 
 def _look_around(request: Request, workshop: Workshop, now: datetime) -> _Around:
     here = os.getcwd()
-    environment = dict(os.environ)
+    environment = _given_variables()
     executable, main_file = programs.describe([*request.program, *request.arguments], here, environment)
     main_file = request.main_file or main_file
     chosen = workshop.settings
@@ -288,6 +288,15 @@ def _first_state(
         receipt=(*found.findings, *words.meaning.findings, *_hidden(hidden), *_piped(request)),
         tools={"sumatra": sumatra.__version__, "python": ".".join(map(str, sys.version_info[:3]))},
     )
+
+
+def _given_variables() -> dict[str, str]:
+    """Return the environment as it was given to us: without the `LC_CTYPE` that Python sets for itself (PEP 538)."""
+    if os.environ.get("LC_CTYPE") in ("C.UTF-8", "C.utf8", "UTF-8"):
+        with suppress(OSError), open("/proc/self/environ", "rb") as file:
+            if not any(each.startswith(b"LC_CTYPE=") for each in file.read().split(b"\0")):
+                del os.environ["LC_CTYPE"]
+    return dict(os.environ)
 
 
 def _hidden(number: int) -> tuple[Finding, ...]:

@@ -203,6 +203,18 @@ def script_of(words: Sequence[str]) -> str | None:
     return words[place] if place else None
 
 
+def module_of(words: Sequence[str]) -> str | None:
+    """Return the module that the command *words* lets Python run (``python -m module``), or None."""
+    program = known(words[0]) if words else None
+    if program is None or "-m" not in program.ends or program.suffixes[:1] != (".py",):
+        return None
+    place = 1 + len(_options(program, words))
+    before, letter, name = words[place].partition("m") if place < len(words) else ("", "", "")
+    if not letter or before[:1] != "-" or before[1:2] == "-" or set(before) & set("chWXQ"):
+        return None
+    return name or (words[place + 1] if place + 1 < len(words) else None)
+
+
 def version(
     path: str, cache: "MutableMapping[str, Any] | str | None" = None, *, own: str | None = None, ask: bool = True
 ) -> str | None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sumatra.records import Checkout, DataKey, Dependency, Finding, Record
 
-__all__ = ["CODES", "Kind", "Line", "findings_of", "is_serious", "lines"]
+__all__ = ["CODES", "Kind", "Line", "findings_of", "is_serious", "lines", "some"]
 
 
 class Kind(NamedTuple):
@@ -102,12 +102,14 @@ CODES: Mapping[str, Kind] = {
         "commit the changes, or install the library anew",
     ),
     "disk-full": Kind(
-        "The program failed while the disk that ``.smt`` lies on was full; what it printed is kept there.",
+        "The program failed while the disk that ``.smt`` lies on was full. What it prints is kept there too, so the "
+        "end of that may be missing.",
         "With room on the disk it may well end otherwise.",
         "make room and run it again",
     ),
     "editable-install": Kind(
-        "A library was loaded from a folder (an editable install) that isn't under version control.",
+        "A library was loaded from a folder (an editable install, or one in ``PYTHONPATH``) that isn't under version "
+        "control.",
         "Its version number doesn't tell what it held; once its files are changed, they can't be had again.",
         "git init && git add … && git commit, in the folder of the library",
     ),
@@ -143,7 +145,7 @@ CODES: Mapping[str, Kind] = {
     ),
     "input-overwritten": Kind(
         "The run changed a file that it had read, before the file could be hashed. Files that are named on the command "
-        "line and small ones that are read early are hashed in time.",
+        "line are hashed in time, and what version control has, or an earlier run wrote, is known too.",
         "What the file held before the run isn't known, and the next run finds another one.",
         "let the program write to a file of another name",
     ),
@@ -277,6 +279,13 @@ CODES: Mapping[str, Kind] = {
         "Names of files are those in there; what was in the container has to be had otherwise.",
         "note the image: smt comment LABEL …",
     ),
+    "output-continued": Kind(
+        "The run wrote on in files that were there before, without emptying them, as programs do that append to a log. "
+        "Their digests are of what they hold in all.",
+        "These files come out as they were only where they hold the same before the repeat.",
+        "let each run write to a new file",
+        serious=False,
+    ),
     "output-unstable": Kind(
         "An output went on changing after the program had ended, as files of a program in the background do.",
         "The outputs in the record aren't the final ones, so a repeat can't be compared with them.",
@@ -321,6 +330,12 @@ CODES: Mapping[str, Kind] = {
         "Whoever repeats the run has to put in these words.",
         "let the program take secrets from environment variables",
     ),
+    "secret-printed": Kind(
+        "The program printed what looks like secrets. They are masked in the record; all that was printed lies "
+        "as it is in ``.smt/objects``.",
+        "Nothing is lost for a repeat. Whoever gets the project's ``.smt`` folder gets the secrets too.",
+        "let the program print no secrets",
+    ),
     "seed-unknown": Kind(
         "The run used a simulator or library that draws random numbers, and nothing among parameters, command and "
         "environment looks like a seed.",
@@ -331,6 +346,13 @@ CODES: Mapping[str, Kind] = {
     "served": Kind(
         "Some files were not looked at, because that took for ever, as with a server that doesn't answer.",
         "These files may be missing from the record.",
+    ),
+    "stdin-piped": Kind(
+        "The program's standard input was a pipe or a connection. Whether it was read isn't known, and "
+        "what came through it wasn't kept.",
+        "If the program read its standard input, a repeat lacks that.",
+        "write it to a file, and smt run --stdin=FILE …",
+        serious=False,
     ),
     "unpushed": Kind(
         "When it was run, the version of the code was in no other repository that this one knows.",
@@ -390,11 +412,11 @@ def findings_of(record: Record, folders: Sequence[str] = ()) -> tuple[Finding, .
 def _of_inputs(keys: Sequence[DataKey], own: Sequence[str]) -> Iterator[Finding]:
     outside = [key.path for key in keys if key.path.startswith("/") and not _is_below(key.path, own)]
     if outside:
-        yield Finding("input-outside", f"{_files(len(outside))} read from outside the project: {_some(outside)}")
+        yield Finding("input-outside", f"{_files(len(outside))} read from outside the project: {some(outside)}")
     unknown = [key.path for key in keys if key.digest is None and not _EXPLAINED.intersection(key.flags)]
     if unknown:
         have = "has" if len(unknown) == 1 else "have"
-        yield Finding("input-unknown", f"{_files(len(unknown))} read and {have} no digest: {_some(unknown)}")
+        yield Finding("input-unknown", f"{_files(len(unknown))} read and {have} no digest: {some(unknown)}")
 
 
 #: Flags of files without a digest that findings of their own tell about.
@@ -420,15 +442,25 @@ def _of_dependencies(
             changed.append(each.name)
         if "editable" in each.flags and (each.checkout is None or (place is not None and place.version is None)):
             bare.append(f"{each.name} ({each.path})" if each.path else each.name)
+        elif _is_loose(each):
+            bare.append(f"{each.name} ({each.path})")
         elif each.version is None:
             unknown.append(each.name)
     if bare:
-        yield Finding("editable-install", f"loaded from a folder that isn't under version control: {_some(bare)}")
+        yield Finding("editable-install", f"loaded from a folder that isn't under version control: {some(bare)}")
     if changed:
-        yield Finding("dependency-changed", f"loaded with changes that aren't part of the version: {_some(changed)}")
+        yield Finding("dependency-changed", f"loaded with changes that aren't part of the version: {some(changed)}")
     if unknown:
         which = "a library whose version isn't" if len(unknown) == 1 else "libraries whose versions aren't"
-        yield Finding("version-unknown", f"{which} known: {_some(unknown)}")
+        yield Finding("version-unknown", f"{which} known: {some(unknown)}")
+
+
+def _is_loose(each: Dependency) -> bool:
+    """Tell whether *each* is a module of Python from a folder of somebody's (``PYTHONPATH``), installed by nobody."""
+    if each.module != "python" or each.name == "python" or each.checkout is not None or "-packages/" in each.path:
+        return False
+    is_told = each.version is not None and not (each.source or "").endswith(".py")
+    return not is_told and not each.path.startswith(("/usr/", "/etc/", "/lib", "/opt/"))
 
 
 #: Simulators and libraries that hardly anybody uses without random numbers, as programs and libraries are named.
@@ -447,7 +479,7 @@ def _of_seeds(record: Record) -> Iterator[Finding]:
         names.setdefault(record.executable.name.lower(), record.executable.name)
     used = [name for low, name in names.items() if low in _RANDOM or (record.parameters and low in _PERHAPS_RANDOM)]
     if used and not _has_seed(record):
-        yield Finding("seed-unknown", f"{_some(used)} can draw random numbers, and no seed is known")
+        yield Finding("seed-unknown", f"{some(used)} can draw random numbers, and no seed is known")
 
 
 def _has_seed(record: Record) -> bool:
@@ -462,5 +494,6 @@ def _is_below(path: str, folders: Iterable[str]) -> bool:
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Return the first of *names*, and how many more there are."""
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

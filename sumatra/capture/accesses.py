@@ -30,11 +30,13 @@ class FileAccess(NamedTuple):
     executed: bool = False  #: … by running it
     written: bool = False  #: it is there at the end, and not as it was before
     created: bool = False  #: … and it wasn't there before
+    continued: bool = False  #: … and was opened to write on in what it held before
     deleted: bool = False  #: it was there before, and isn't at the end
     renamed_from: str | None = None  #: its last name, if it was renamed
     readers: tuple[int, ...] = ()  #: which of the programs, by their places in `Seen.programs`
     writers: tuple[int, ...] = ()
     state: State | None = None  #: what it was like when it was first read
+    unsure: bool = False  #: … isn't known, and it was changed after the run began
 
 
 class Seen(NamedTuple):
@@ -72,12 +74,13 @@ def _lstat(path: str) -> State | None:
 class _Name:
     """What happened to one name."""
 
-    __slots__ = ("before", "existed", "is_known", "renamed_from", "writers")
+    __slots__ = ("before", "existed", "is_continued", "is_known", "renamed_from", "writers")
 
     def __init__(self, before: State | None, *, is_known: bool) -> None:
         self.before = before
         self.existed = before is not None
         self.is_known = is_known  #: whether *before* is
+        self.is_continued = False  #: what was there before was opened for writing and not emptied
         self.writers: list[int] = []
         self.renamed_from: bytes | None = None
 
@@ -204,7 +207,9 @@ class _Story:
         state, known = read_state(record.head[2])
         if flags & os.O_ACCMODE == os.O_RDWR and not flags & os.O_TRUNC and (state or not known):
             self._has_read(by, name, state)
-        self._touch(by, name, state, is_known=known)
+        touched = self._touch(by, name, state, is_known=known)
+        is_old = bool(state and state.size) and self._contents.get(name, name) is not None
+        touched.is_continued = is_old and not flags & (os.O_TRUNC | os.O_EXCL)
         self._changed.add(self._origin(name, None) or b"")
         if (known and state is None) or flags & (os.O_TRUNC | os.O_EXCL):
             self._contents[name] = None
@@ -228,6 +233,7 @@ class _Story:
         former.existed |= is_new  # or it could not be renamed
         touched = self._touch(by, target, replaced, is_known=known_too, is_new=not known_too)
         touched.renamed_from = source
+        touched.is_continued = former.is_continued
         touched.writers += [writer for writer in former.writers if writer not in touched.writers]
         origin = self._origin(source, before)
         self._contents[source] = self._origin(target, replaced) if flags & _EXCHANGE else None
@@ -274,7 +280,9 @@ class _Story:
         name = record.names[0]
         state, known = read_state(record.head[1])
         is_new = name not in self._names and self._first_name(name) == name
-        self._touch(by, name, state, is_known=known).existed |= is_new
+        touched = self._touch(by, name, state, is_known=known)
+        touched.existed |= is_new
+        touched.is_continued = False
         self._contents[name] = None
 
     def _run(self, by: int, name: bytes, state: State | None) -> None:
@@ -333,12 +341,12 @@ class _Story:
                 there = False  # it went and came back
             created = there and touched.is_known and before is None
             file = FileAccess(
-                path, written=there, created=created,
+                path, written=there, created=created, continued=there and touched.is_continued,
                 deleted=now is None and (touched.existed or reading is not None),
                 renamed_from=os.fsdecode(touched.renamed_from) if touched.renamed_from and there else None,
                 writers=_numbers(touched.writers, places) if there or now is None else (),
             )
-            file = _with_reading(file, reading, places)
+            file = self._with_state(_with_reading(file, reading, places), now)
             if file.read or file.written or file.deleted:
                 yield file
 
@@ -346,8 +354,16 @@ class _Story:
         for name, reading in self._readings.items():
             if name in self._names or name in self._folders:
                 continue
-            if reading.state or _is_counted(self._look(os.fsdecode(name))):
-                yield _with_reading(FileAccess(os.fsdecode(name)), reading, places)
+            now = self._look(os.fsdecode(name)) if reading.state is None else None
+            if _is_counted(now):
+                yield self._with_state(_with_reading(FileAccess(os.fsdecode(name)), reading, places), now)
+
+    def _with_state(self, file: FileAccess, now: State | None) -> FileAccess:
+        """Return *file* with what it was like when it was read, where a log that doesn't tell that leaves no doubt."""
+        if not file.read or file.state is not None or now is None or self._since is None:
+            return file
+        is_old = now.modified < self._since and os.fsencode(file.path) in self._linked  # that was changed by the link
+        return file._replace(state=now) if is_old or now.changed < self._since else file._replace(unsure=True)
 
 
 def _same_content(one: State, other: State) -> bool:

@@ -110,12 +110,15 @@ def prefixes(programs: Iterable[Program], home: str = "") -> list[str]:
     """Return the folders of interpreters and environments that *programs* were run from, as *packages* for `classify`.
 
     These are the folders above a ``bin`` with a program of the run that look like an environment: of Python, Conda, R
-    or Julia.  The file system's root, ``/usr`` and *home* are none.
+    or Julia; and those of pyenv and its kin, where one of their shims was run.  The file system's root, ``/usr`` and
+    *home* are none.
     """
     found: dict[str, None] = {}
     for program in programs:
         for path in {program.path, os.path.abspath(program.arguments[0]) if program.arguments else ""}:
             folder, last = os.path.split(os.path.dirname(path))
+            if last == "libexec" and os.path.isdir(os.path.join(folder, "shims")):
+                found[folder] = None
             if last == "bin" and folder not in ("/", "/usr", "/usr/local", home) and _is_environment(folder):
                 found[folder] = None
     return list(found)

@@ -296,7 +296,9 @@ class _Translation:
 
     def _opened(self, number: bytes, name: bytes, flags: int) -> Iterator[Record]:
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC):
-            made = flags & os.O_CREAT and (flags & os.O_EXCL or self._is_born_here(name))
+            # One that is gone is taken for the run's own, as journals and locks are: nothing says that it was there.
+            is_own = flags & os.O_ACCMODE == os.O_RDWR and not os.path.lexists(name)
+            made = flags & os.O_CREAT and (flags & os.O_EXCL or is_own or self._is_born_here(name))
             state = ABSENT if made else UNKNOWN
             yield Record("w", [number, b"%d" % flags, state], [name])
         else:

@@ -2,6 +2,7 @@
 
     smt dependencies main.py                  (a script)
     smt dependencies python main.py -x 3      (any command, as for smt run; nothing is run)
+    smt dependencies python -m analysis.main  (a module)
     smt dependencies                          (the project's program and main file)
     smt dependencies --label=last             (what that run has loaded)
     smt dependencies --json main.R
@@ -83,15 +84,17 @@ def _foreseen(project: Project, args: argparse.Namespace) -> "Found":
     from sumatra.runs.libraries import checkouts
 
     here = os.getcwd()
-    executable, main_file = _asked_for(project, args, here)
+    executable, main_file, module = _asked_for(project, args, here)
     return dependency_finder.foreseen(dependency_finder.Run(
-        executable=executable, main_file=main_file, folder=here, root=project.path, environment=dict(os.environ),
-        checkout_of=checkouts(),
+        executable=executable, main_file=main_file, module=module, folder=here, root=project.path,
+        environment=dict(os.environ), checkout_of=checkouts(),
     ))
 
 
-def _asked_for(project: Project, args: argparse.Namespace, here: str) -> tuple[Executable | None, str | None]:
-    """Return the program and the script that are asked about; without the program where it isn't installed."""
+def _asked_for(
+    project: Project, args: argparse.Namespace, here: str
+) -> tuple[Executable | None, str | None, str | None]:
+    """Return the program, the script and the module asked about; without the program where it isn't installed."""
     from sumatra import programs
 
     words, main = args.words, args.main
@@ -99,14 +102,16 @@ def _asked_for(project: Project, args: argparse.Namespace, here: str) -> tuple[E
     if words and not is_command and _is_script(words[0]):
         words, main = words[1:], words[0]
     request = project.request(words, whole=args.whole, executable=args.executable, main_file=main)
+    command = [*request.program, *request.arguments]
     try:
-        executable, script = programs.describe([*request.program, *request.arguments], here, os.environ)
+        executable, script = programs.describe(command, here, os.environ)
     except (LaunchError, NoSuchProgram):
         if request.main_file is None:
             raise
-        return None, request.main_file
+        return None, request.main_file, None
     version = programs.version(executable.path, os.path.join(project.folder, "programs.json"))
-    return facts.replace(executable, version=version), request.main_file or script
+    main_file = request.main_file or script
+    return facts.replace(executable, version=version), main_file, None if main_file else programs.module_of(command)
 
 
 def _is_script(word: str) -> bool:

@@ -29,6 +29,7 @@ class Run:
     programs: Sequence[Program] = ()
     executable: Executable | None = None
     main_file: str | None = None  #: as it was typed, relative to *folder*
+    module: str | None = None  #: dotted name of the module that Python is to run instead of a file
     folder: str = ""  #: the current one of the run
     root: str = ""  #: the project's
     environment: Mapping[str, str] = field(default_factory=dict)  #: the whole one, as the program got it

@@ -41,10 +41,10 @@ def foreseen(run: Run) -> Found:
     The modules of the user's own code by file, packages by distribution; what isn't found has no version and the flag
     ``not found``, and ``optional`` where the program is prepared for that.
     """
+    if run.module:
+        return _Look(run, os.path.join(os.path.realpath(run.folder), "-m")).found(run.module)
     main = main_of(run, "Python")
-    if main is None:
-        return Found()
-    return _Look(run, main).found()
+    return Found() if main is None else _Look(run, main).found()
 
 
 class _Place(NamedTuple):
@@ -74,10 +74,10 @@ class _Look:
         self._done: set[str] = set()
         self._places: dict[str, _Place | None] = {}
 
-    def found(self) -> Found:
-        """Return it all."""
-        waiting = [(self._main, "")]
-        self._done.add(self._main)
+    def found(self, module: str | None = None) -> Found:
+        """Return it all; with *module*, what that would load when Python runs it, in place of the main file."""
+        waiting = [(self._main, "")] if module is None else self._module_to_run(module)
+        self._done.update(path for path, _ in waiting)
         while waiting:
             path, package = waiting.pop()
             source = self._reader.read(path)
@@ -92,6 +92,14 @@ class _Look:
         if self._interpreter is not None:
             dependencies.insert(0, self._python(self._interpreter))
         return Found(tuple(dependencies), findings=self._reader.findings("Python"))
+
+    def _module_to_run(self, name: str) -> list[tuple[str, str]]:
+        """Return the files of own code that running the module *name* loads first, each with its package."""
+        places = list(self._chain(name, False, True))
+        whole = self._place(name)
+        if whole is not None and whole.package == name:  # what is run of a package is a module in it
+            places += [place for place in self._chain(f"{name}.__main__", False, True) if place not in places]
+        return [(place.path, place.package) for place in places if place.kind == search.OWN]
 
     def _python(self, interpreter: search.Interpreter) -> Dependency:
         told = self._run.executable

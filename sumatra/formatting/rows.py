@@ -327,7 +327,8 @@ def _files(keys: tuple[DataKey, ...], brief: bool) -> str:
         return "[]"
     if brief:
         known = [key.size for key in keys if key.size is not None]
-        return f"{len(keys)} file{'s' * (len(keys) != 1)}, {size_text(sum(known))}"
+        size = f", {'at least ' * (len(known) < len(keys))}{size_text(sum(known))}" if known else ""
+        return f"{len(keys)} file{'s' * (len(keys) != 1)}{size}"
     return "\n".join(map(file_text, keys))
 
 

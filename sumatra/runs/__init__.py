@@ -31,7 +31,7 @@ from sumatra.runs.elsewhere import Elsewhere
 from sumatra.runs.folder import RunFolder
 from sumatra.runs.inputs import Inputs
 from sumatra.runs.observing import Observing
-from sumatra.runs.redirected import behind_stdin, behind_stdout, with_stdout_file
+from sumatra.runs.redirected import behind_stdin, behind_stdout, piped, with_stdout_file
 from sumatra.runs.shadow import Shadow
 from sumatra.runs.words import Understood, understand
 from sumatra.runs.workshop import Workshop
@@ -251,7 +251,7 @@ class _Looking:
 
 def _look_around(request: Request, workshop: Workshop, now: datetime) -> _Around:
     here = os.getcwd()
-    environment = dict(os.environ)
+    environment = _given_variables()
     executable, main_file = programs.describe([*request.program, *request.arguments], here, environment)
     main_file = request.main_file or main_file
     chosen = workshop.settings
@@ -285,9 +285,18 @@ def _first_state(
         launch_mode=request.launch_mode, datastore=data.choice, input_datastore=workshop.inputs.choice,
         user=found.user or capture.user(around.environment), repeats=request.repeats,
         parent=around.environment.get("SMT_LABEL"),
-        receipt=(*found.findings, *words.meaning.findings, *_hidden(hidden)),
+        receipt=(*found.findings, *words.meaning.findings, *_hidden(hidden), *piped(request.stdin_file)),
         tools={"sumatra": sumatra.__version__, "python": ".".join(map(str, sys.version_info[:3]))},
     )
+
+
+def _given_variables() -> dict[str, str]:
+    """Return the environment as it was given to us: without the `LC_CTYPE` that Python sets for itself (PEP 538)."""
+    if os.environ.get("LC_CTYPE") in ("C.UTF-8", "C.utf8", "UTF-8"):
+        with suppress(OSError), open("/proc/self/environ", "rb") as file:
+            if not any(each.startswith(b"LC_CTYPE=") for each in file.read().split(b"\0")):
+                del os.environ["LC_CTYPE"]
+    return dict(os.environ)
 
 
 def _hidden(number: int) -> tuple[Finding, ...]:

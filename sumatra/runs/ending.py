@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 
-from sumatra import files
+from sumatra import capture, files
 from sumatra.capture.lingering import left_behind
 from sumatra.capture.seeds import seeds
 from sumatra.datastore import DataStore
@@ -12,7 +12,7 @@ from sumatra.errors import LabelTaken, NoSuchRecord, SumatraError
 from sumatra.facts import replace
 from sumatra.files import ContentStore
 from sumatra.launch import Ended
-from sumatra.receipt import findings_of
+from sumatra.receipt import findings_of, some
 from sumatra.records import DataKey, Finding, Record, Stream
 from sumatra.recordstore import RecordStore
 from sumatra.runs.comparing import outputs_by_comparison
@@ -104,6 +104,7 @@ def collect(record: Record, folder: RunFolder, workshop: Workshop, data: DataSto
     A step that fails becomes a finding.
     """
     steps: tuple[Callable[[Record], Record], ...] = (
+        lambda record: _with_masked_text(record, workshop.key),
         lambda record: with_streams(record, folder, workshop.objects),
         lambda record: _with_files(record, workshop, data, evidence),
         lambda record: _with_foreign(record, folder, workshop.objects),
@@ -121,6 +122,15 @@ def collect(record: Record, folder: RunFolder, workshop: Workshop, data: DataSto
     record = replace(record, seeds=seeds(record.parameters.flat(), evidence.environment))
     odd = (*_odd_files(record, is_late=evidence.is_late), *findings_of(record, _folders(workshop.root)))
     return replace(record, receipt=(*record.receipt, *odd))
+
+
+def _with_masked_text(record: Record, key: bytes) -> Record:
+    """Return *record*, which may go to others, without what its program has printed that looks like secrets."""
+    text, count = capture.mask(record.stdout_stderr, key)
+    if not count:
+        return record
+    finding = Finding("secret-printed", "the program printed what looks like secrets; the record shows it masked")
+    return replace(record, stdout_stderr=text, receipt=(*record.receipt, finding))
 
 
 def _with_left_behind(record: Record, evidence: Evidence) -> Record:
@@ -176,11 +186,6 @@ def _odd_files(record: Record, *, is_late: bool) -> Iterator[Finding]:
             "input-overwritten",
             f"changed by the run before they could be hashed, so what they held before isn't known: {some(lost)}",
         )
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first of *names*, and how many more there are."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _is_full(path: str) -> bool:

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from sumatra.runs.folder import RunFolder
 if TYPE_CHECKING:
     from sumatra.records import DataKey
 
-__all__ = ["Observing", "Readings", "state_now"]
+__all__ = ["Observing", "Readings", "is_same", "state_now", "written_at"]
 
 #: Seconds between two looks at the log: the first one, and the longest.
 _SOON, _LATE = 0.05, 1.0
@@ -41,6 +42,14 @@ def is_same(one: State | None, other: State | None) -> bool:
     return one is not None and other is not None and (one.device, one.inode, one.size, one.modified) == (
         other.device, other.inode, other.size, other.modified
     )
+
+
+def written_at(state: State) -> datetime | None:
+    """Return when what has *state* was last changed, as keys of files tell it; None for a year that no calendar has."""
+    try:
+        return datetime.fromtimestamp(state.modified / 1e9, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 class Observing:

@@ -57,13 +57,16 @@ def inputs_now(
     unsure: set[str] = set()
     silent: dict[str, list[str]] = {}
     changed_by_itself: list[str] = []
+    left = {moved(record.output_path(key)): key for key in record.output_data}
     open_questions: list[tuple[DataKey, str, os.stat_result]] = []
     for key, place in zip(record.input_data, places, strict=True):
         found = looked[place]
         if found.trouble:
             silent.setdefault(found.trouble, []).append(place)
         elif key.digest is None and found.status is not None and "changed by the run" in key.flags:
-            changed_by_itself.append(place)
+            changed_by_itself.append(f"{place}: the run itself changed it, and what it held before isn't known")
+        elif "changed by the run" in key.flags and _is_left(left.get(place), found.status):
+            changed_by_itself.append(f"{place}: the run itself changed it, and it is as the run left it")
         elif found.status is None:
             then.append(_with_digest(key))
         elif key.size is not None and found.status.st_size != key.size:
@@ -93,10 +96,7 @@ def inputs_now(
         f"{len(some)} input files, {some[0]} the first: {trouble}" if len(some) > 1 else f"{some[0]}: {trouble}"
         for trouble, some in silent.items()
     ]
-    if changed_by_itself:
-        what = "the run itself changed it, and what it held before isn't known"
-        unknown += [f"{place}: {what}" for place in changed_by_itself]
-    return InputsNow(tuple(then), tuple(now), told, frozenset(unsure), tuple(unknown))
+    return InputsNow(tuple(then), tuple(now), told, frozenset(unsure), (*unknown, *changed_by_itself))
 
 
 def _with_digest(key: DataKey) -> DataKey:
@@ -129,6 +129,11 @@ def _is_time(key: DataKey, status: os.stat_result) -> bool:
         return False
     grain = 1.0 if key.creation.microsecond == 0 else 1e-5
     return abs(status.st_mtime - key.creation.timestamp()) < grain
+
+
+def _is_left(output: DataKey | None, status: os.stat_result | None) -> bool:
+    """Tell whether a file is as the run left it, whose *output* it is."""
+    return output is not None and status is not None and output.size == status.st_size and _is_time(output, status)
 
 
 def _is_settled(key: DataKey, status: os.stat_result, began: float) -> bool:

@@ -11,9 +11,9 @@ from contextlib import suppress
 
 from sumatra.datastore import DataStore
 from sumatra.facts import replace
-from sumatra.records import Record
+from sumatra.records import Finding, Record
 
-__all__ = ["behind_stdin", "behind_stdout", "with_stdout_file"]
+__all__ = ["behind_stdin", "behind_stdout", "piped", "with_stdout_file"]
 
 _FOLDER = "/proc/self/fd"
 
@@ -27,25 +27,45 @@ def behind_stdin() -> str | None:
     return None
 
 
+def piped(stdin_file: str | None) -> tuple[Finding, ...]:
+    """Say that what comes through a pipe isn't kept, unless its other end is closed already and nothing is in it."""
+    import select
+
+    try:
+        mode = os.fstat(0).st_mode
+        if stdin_file or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            return ()
+        pipe = select.poll()
+        pipe.register(0, select.POLLIN)
+        seen = dict(pipe.poll(0)).get(0, 0)
+    except OSError:
+        return ()
+    if stat.S_ISFIFO(mode) and seen & select.POLLHUP and not seen & select.POLLIN:
+        return ()
+    return (Finding("stdin-piped", "standard input was a pipe; what the program may have read from it wasn't kept"),)
+
+
 def behind_stdout() -> str | None:
     """Return the file that our own standard output goes to, if what will be in it is what this run prints.
 
-    That isn't so where it had something in it before, or will have what comes later: it is appended to, or errors and
-    what smt says go there as well, as with the files that batch systems make.
+    That isn't so where it had something in it before, or will have what comes later: it is appended to, it is what the
+    script prints into that starts us, or errors and what smt says go there as well, as with the files that batch
+    systems make.
     """
     try:
         facts = os.fstat(1)
         path = os.readlink(f"{_FOLDER}/1")
-        is_alone = (
+        is_own = (
             stat.S_ISREG(facts.st_mode) and not facts.st_size and not os.lseek(1, 0, os.SEEK_CUR)
             and not fcntl.fcntl(1, fcntl.F_GETFL) & os.O_APPEND and os.path.samestat(facts, os.stat(path))
+            and not os.path.samestat(facts, os.stat(f"/proc/{os.getppid()}/fd/1"))
         )
-        if is_alone:
+        if is_own:
             with suppress(OSError):  # it may be closed
-                is_alone = not os.path.samestat(facts, os.fstat(2))
+                is_own = not os.path.samestat(facts, os.fstat(2))
     except OSError:
         return None
-    return path if is_alone else None
+    return path if is_own else None
 
 
 def with_stdout_file(

@@ -11,11 +11,11 @@ from sumatra import differences, versioncontrol
 from sumatra.comparison import SAME, Comparison
 from sumatra.errors import ProjectError, SumatraError, VersionControlError
 from sumatra.files import digest_bytes
+from sumatra.receipt import some
 from sumatra.records import Checkout, DataKey, Record, is_parameter_copy
 from sumatra.runs import Done, Request
 from sumatra.runs.again import Way, run_again
 from sumatra.runs.apart import is_below, obstacle, remove
-from sumatra.runs.ending import some
 from sumatra.runs.judging import Judge, NotToBeHad
 from sumatra.runs.rebuilding import content_of, is_outside
 from sumatra.runs.variables import again_as_then

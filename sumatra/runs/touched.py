@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sumatra import capture
@@ -13,13 +12,14 @@ from sumatra.capture.observation import Observed
 from sumatra.datastore import DataStore
 from sumatra.facts import replace
 from sumatra.files import is_script
+from sumatra.receipt import some
 from sumatra.records import DataKey, Finding, Parameters, Program, Record
 from sumatra.runs.code import Limits, keep
 from sumatra.runs.comparing import Progress, size_of
 from sumatra.runs.elsewhere import Elsewhere
 from sumatra.runs.evidence import Evidence
 from sumatra.runs.libraries import found_libraries, with_libraries
-from sumatra.runs.observing import is_same, state_now
+from sumatra.runs.observing import is_same, state_now, written_at
 from sumatra.runs.workshop import Workshop
 from sumatra.settings import parse_size
 from sumatra.versioncontrol import ChangedFile, WorkingCopy
@@ -53,6 +53,11 @@ def with_observed(
     written, many_written = _at_most(touched.outputs, most, "written")
     progress = _no_more if evidence.is_impatient else workshop.progress
     keys = input_keys(read, workshop.inputs, observed.method, known, progress)
+    if any(key.digest is None for key in keys):
+        from sumatra.runs.former import with_former_digests
+
+        copy = evidence.copy if evidence.elsewhere is None else None
+        keys = with_former_digests(keys, read, record, workshop, copy)
     # What is only named by the command, or by parameters, isn't an input where it can be seen what is read.
     is_blind = observed.needs_comparison or observed.method == "none"
     stays = [key for key in record.input_data if is_blind or key.seen == "stdin"]
@@ -65,7 +70,10 @@ def with_observed(
             *output_keys(written, data, observed.method, workshop.progress, where_in(evidence.elsewhere)),
         ),
         deleted_data=tuple(deleted_keys(touched.deleted, data, observed.method)),
-        receipt=(*record.receipt, *observed.findings, *many_read, *many_written, *getattr(ignored, "findings", ())),
+        receipt=(
+            *record.receipt, *observed.findings, *many_read, *many_written, *getattr(ignored, "findings", ()),
+            *_continued(written),
+        ),
     )
 
 
@@ -86,6 +94,15 @@ def _with_used_code(record: Record, observed: Observed, workshop: Workshop) -> R
     findings: list[Finding] = []
     changes = keep(top, new, workshop.objects, limits, findings)
     return replace(record, changes=(*record.changes, *changes), receipt=(*record.receipt, *findings))
+
+
+def _continued(written: Sequence[FileAccess]) -> tuple[Finding, ...]:
+    """Say which outputs hold what was there before the run too, though it didn't read that."""
+    names = [file.path for file in written if file.continued and not file.read]
+    if not names:
+        return ()
+    files = "a file that was" if len(names) == 1 else f"{len(names)} files that were"
+    return (Finding("output-continued", f"the run wrote on in {files} there before: {some(names)}"),)
 
 
 def _hashed_apart(observed: Observed, elsewhere: Elsewhere, store: DataStore) -> dict[str, DataKey]:
@@ -155,11 +172,12 @@ def sort_out(
     # A Python that was found by PATH tells its environment by reading this file.
     environments = [file.path.rpartition("/")[0] for file in observed.files if file.path.endswith("/pyvenv.cfg")]
     packages = [*prefixes(observed.processes, home), *environments]
+    own = (os.path.join(os.path.dirname(os.path.realpath(capture.__file__)), "injected"),)  # what observes from inside
     kinds: dict[str, str] = {}
 
     def kind(path: str) -> str:
         if path not in kinds:
-            kinds[path] = classify(path, root, code.__contains__, packages=packages, home=home)
+            kinds[path] = classify(path, root, code.__contains__, packages=packages, own=own, home=home)
         return kinds[path]
 
     wanted = [file for file in observed.files if not ignored(file.path)]
@@ -245,11 +263,14 @@ def input_keys(
 def _input_key(file: FileAccess, key: DataKey, store: DataStore, method: str, *, is_late: bool) -> DataKey:
     flags = [flag for flag in key.flags if flag != "changed during the run"]
     digest = key.digest
-    if file.state is not None and not is_same(file.state, state_now(file.path)):
-        flags.append("changed by the run" if file.written or file.deleted else "changed during the run")
+    is_own = file.written or file.deleted
+    if (is_own or file.unsure) if file.state is None else not is_same(file.state, state_now(file.path)):
+        flags.append("changed by the run" if is_own else "changed during the run")
         digest = None if is_late else digest  # it isn't what the program has read
-        when = datetime.fromtimestamp(file.state.modified / 1e9, UTC)
-        key = replace(key, size=file.state.size, creation=when)  # and neither are these
+        if file.state is not None:  # and neither are these
+            key = replace(key, size=file.state.size, creation=written_at(file.state))
+        elif is_late:
+            key = replace(key, size=None, creation=None)
     return replace(
         key, path=_told(file.path, store.root), digest=digest, seen=method, flags=tuple(flags), by=_by(file.readers)
     )

@@ -594,8 +594,9 @@ def test_a_file_that_the_run_itself_wrote_over_unhashed_is_not_known_and_not_cha
         "import os, time\nos.makedirs('Data', exist_ok=True)\n"
         "os.close(os.open('Data/store', os.O_RDWR | os.O_CREAT))\nopen('Data/store', 'w').write(str(time.time_ns()))\n"
     )
-    for label in ("one", "two"):
-        assert smt("run", "-l", label, "--", "python", "store.py").status == 0
+    (project / "Data").mkdir(exist_ok=True)
+    (project / "Data" / "store").write_text("by hand")
+    assert smt("run", "-l", "two", "--", "python", "store.py").status == 0
     time.sleep(0.02)
     (project / "Data" / "store").write_text("later")
     (read,) = json.loads(smt("view", "--json", "two").out)["input_data"]
@@ -603,3 +604,12 @@ def test_a_file_that_the_run_itself_wrote_over_unhashed_is_not_known_and_not_cha
     said = smt("changed", "two")
     assert said.status == 0
     assert "the run itself changed it, and what it held before isn't known" in said.out
+    for label in ("three", "four"):  # of which each finds what the one before has left
+        assert smt("run", "-l", label, "--", "python", "store.py").status == 0
+    (read,) = json.loads(smt("view", "--json", "four").out)["input_data"]
+    assert read["digest"] is not None
+    said = smt("changed", "four")
+    assert said.status == 0
+    assert "the run itself changed it, and it is as the run left it" in said.out
+    (project / "Data" / "store").write_text("later still")
+    assert smt("changed", "four").status != 0

@@ -39,6 +39,22 @@ def test_the_words_are_those_of_a_run(words, project, smt):
     assert "numpy" in rows(smt("dependencies", *words))
 
 
+@pytest.mark.parametrize("option", [["-m", "analysis.run"], ["-Wignore", "-um", "analysis.run"], ["-m", "analysis"]])
+def test_a_module_that_python_is_to_run_is_read_with_its_package(option, project, smt):
+    (project / "analysis").mkdir()
+    (project / "analysis/__init__.py").write_text("from . import first\n")
+    (project / "analysis/first.py").touch()
+    (project / "analysis/run.py").write_text("import numpy\nfrom .second import x\n")
+    (project / "analysis/second.py").touch()
+    (project / "analysis/__main__.py").write_text("from . import run\n")
+    (project / "analysis/not_loaded.py").touch()
+    told = set(rows(smt("dependencies", "python", *option, "3")))
+    inside = {"__init__.py", "first.py", "run.py", "second.py", *(["__main__.py"] if option[-1] == "analysis" else [])}
+    assert told == {"python", "numpy", *(f"analysis/{name}" for name in inside)}
+    assert set(rows(smt("dependencies", "python", "-m", "nosuch"))) == {"python", "nosuch"}
+    assert smt("dependencies", "--", "python", "-c", "import m").out == ""
+
+
 def test_without_words_it_is_the_projects_own_program(project, smt):
     assert smt("configure", "--executable=python", "--main=main.py").status == 0
     assert set(rows(smt("dependencies"))) == {"python"}

@@ -146,10 +146,14 @@ def test_a_file_that_is_read_and_then_overwritten_by_the_run_was_hashed_in_time(
     assert record["receipt"] == []
 
 
+@pytest.mark.needs("strace")
 @pytest.mark.provokes("input-overwritten")
-def test_a_file_that_is_overwritten_at_once_has_no_false_digest(project, smt, last):
-    (project / "state").write_text("before\n")
-    smt("run", "--", "sh", "-c", "f=sta; read x < ${f}te; echo after > ${f}te")
+@pytest.mark.parametrize("method", ["notify", "strace"])
+def test_a_file_that_is_overwritten_at_once_has_no_false_digest(method, project, smt, last):
+    smt("configure", f"--trace={method}")
+    (project / "Data").mkdir(exist_ok=True)
+    (project / "Data/state").write_text("before\n")
+    smt("run", "--", "sh", "-c", "f=Data/sta; read x < ${f}te; echo after > ${f}te")
     record = last()
     (key,) = record["input_data"]
     assert (key["digest"], key["flags"]) == (None, ["changed by the run"])
@@ -193,6 +197,43 @@ def test_an_input_that_somebody_else_changes_is_flagged(project, smt, last):
     (key,) = record["input_data"]
     assert (key["digest"], key["flags"]) == (sha256(b"before\n"), ["changed during the run"])
     assert codes(record) == ["input-changed"]
+
+
+@pytest.mark.needs("strace")
+def test_an_input_that_somebody_else_changes_has_no_false_digest_where_nobody_saw_what_was_read(project, smt, last):
+    smt("configure", "--trace=strace")
+    (project / "shared.csv").write_text("before\n")
+    (project / "left alone.csv").write_text("1\n")
+    script = "cat shared.* left*; touch begun; while ! [ -e changed ]; do sleep 0.05; done"
+    run = subprocess.Popen([*SMT, "run", "-q", "--", "sh", "-c", script])
+    wait_for(project / "begun")
+    (project / "shared.csv").write_text("after that\n")
+    (project / "changed").touch()
+    assert run.wait(30) == 0
+    record = last()
+    left, shared = record["input_data"]
+    assert (left["digest"], left["flags"]) == (sha256(b"1\n"), [])
+    assert (shared["digest"], shared["flags"]) == (None, ["changed during the run"])
+    assert shared["metadata"]["size"] is None
+    assert codes(record) == ["input-changed"]
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("method", ["notify", "strace"])
+def test_journals_and_links_of_the_run_s_own_make_nothing_an_input_or_a_changed_one(method, project, smt, last):
+    smt("configure", f"--trace={method}")
+    (project / "in.csv").write_text("1\n")
+    script = (
+        "import os, sqlite3\n"
+        "open('in.csv').read(); os.link('in.csv', 'linked')\n"
+        "base = sqlite3.connect('base'); base.execute('create table t(x)'); base.commit(); base.close()\n"
+    )
+    assert smt("run", "-q", "--", sys.executable, "-c", script).status == 0
+    record = last()
+    assert [(os.path.basename(key["path"]), key["flags"]) for key in record["input_data"]] == [("in.csv", [])]
+    assert record["input_data"][0]["digest"] == sha256(b"1\n")
+    assert record["deleted_data"] == []
+    assert names(project, record["output_data"]) == ["base", "linked"]
 
 
 @pytest.mark.slow
@@ -334,3 +375,65 @@ def test_a_module_of_another_working_copy_is_recorded_like_the_main_one(project,
     (dependency,) = [each for each in record["dependencies"] if each["checkout"]]
     assert (dependency["name"], dependency["checkout"]) == ("helper", str(other))
     assert record["input_data"] == []
+
+
+def test_what_an_earlier_run_wrote_is_known_when_it_is_overwritten_at_once(project, smt, last):
+    """As programs do that go on from where they were."""
+    step = ("--", "sh", "-c", "f=Data/sta; read x < ${f}te; echo $((x + 1)) > ${f}te")
+    (project / "Data").mkdir(exist_ok=True)
+    (project / "Data/state").write_text("0\n")
+    smt("run", *step)
+    assert codes(last()) == ["input-overwritten"]
+    for number in (b"1\n", b"2\n"):
+        smt("run", *step)
+        record = last()
+        (key,) = record["input_data"]
+        assert (key["digest"], key["flags"]) == (sha256(number), ["changed by the run"])
+        assert record["receipt"] == []
+    smt("run", "--", "sh", "-c", "f=Data/sta; read x < ${f}te; rm ${f}te")
+    (key,) = last()["input_data"]
+    assert (key["digest"], key["flags"]) == (sha256(b"3\n"), ["missing", "changed by the run"])
+
+
+def test_what_was_committed_is_known_when_it_is_overwritten_at_once(project, smt, last, git):
+    (project / "state").write_text("committed\n")
+    git("add", "state", cwd=project)
+    git("commit", "-qm", "state", cwd=project)
+    step = ("--", "sh", "-c", "f=sta; read x < ${f}te; echo after > ${f}te")
+    smt("run", *step)
+    record = last()
+    assert (record["input_data"][0]["digest"], codes(record)) == (sha256(b"committed\n"), ["unpushed"])
+    (project / "state").write_text("changed\n")
+    smt("run", *step)
+    record = last()
+    assert (record["input_data"][0]["digest"], codes(record)) == (sha256(b"changed\n"), ["unpushed"])
+
+
+def test_what_was_written_since_by_somebody_else_is_not_taken_for_an_earlier_output(project, smt, last):
+    step = ("--", "sh", "-c", "f=Data/sta; read x < ${f}te; echo $((x + 1)) > ${f}te")
+    (project / "Data").mkdir(exist_ok=True)
+    (project / "Data/state").write_text("0\n")
+    smt("run", *step)
+    (project / "Data/state").write_text("7\n")
+    smt("run", *step)
+    record = last()
+    assert record["input_data"][0]["digest"] is None
+    assert codes(record) == ["input-overwritten"]
+
+
+def test_what_observes_from_inside_is_no_library_of_the_run(project, smt, last):
+    smt("configure", "--trace=audit")
+    smt("run", "--", sys.executable, "-c", "open('Data/out', 'w')")
+    record = last()
+    assert [each["name"] for each in record["dependencies"] if each["module"] == "python"] == ["python"]
+    assert record["checkouts"] == []
+    assert [os.path.basename(key["path"]) for key in record["output_data"]] == ["out"]
+
+
+def test_a_module_that_lies_loose_somewhere_is_told(project, smt, last, tmp_path, monkeypatch):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "helper.py").write_text("__version__ = '1.0'\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "lib"))
+    said = smt("run", "--", "python", "-c", "import helper")
+    assert "isn't under version control: helper" in said.err
+    assert codes(last()) == ["editable-install"]

@@ -188,6 +188,33 @@ def test_parameters_that_cannot_be_read_are_told(project, smt, codes):
 # --- inputs and outputs
 
 
+@pytest.mark.provokes("secret-printed")
+def test_printed_secrets_are_masked_in_the_record(project, smt, codes):
+    script = "print('loss 0.5'); print('from https://ada:c4n4ry@example.org/x'); print('key AKIAABCDEFGHIJKLMNOP')"
+    said = smt("run", "--", sys.executable, "-c", script.replace("c4n4ry", "c4n4' + 'ry").replace("MNOP", "' + 'MNOP"))
+    assert "c4n4ry" in said.out and "printed what looks like secrets" in said.err
+    assert codes() == ["secret-printed"]
+    for told in (smt("view").out, smt("view", "--json").out, smt("list", "-l").out):
+        assert "c4n4ry" not in told and "AKIAABCDEFGHIJKLMNOP" not in told
+    assert "loss 0.5" in smt("view").out
+    smt("run", "--", "sh", "-c", "echo tokens: 512; echo token=12; echo pass 3 of 5")
+    assert codes() == []
+
+
+@pytest.mark.provokes("stdin-piped")
+def test_what_comes_through_a_pipe_is_not_kept_and_that_is_said(project, smt, codes):
+    (project / "given.txt").write_text("1\n")
+    assert smt("run", "--", "sh", "-c", "read x; exit $x", stdin="7\n").status == 7
+    assert codes() == ["stdin-piped"]
+    assert "Receipt" not in smt("run", "--", "cat", stdin="7\n").err
+    smt("run", "--stdin=given.txt", "--", "cat", stdin="7\n")
+    assert codes() == []
+    smt("run", "--", "cat", stdin="")
+    assert codes() == []
+    subprocess.run([*SMT, "run", "--", "cat"], stdin=subprocess.DEVNULL, check=True)
+    assert codes() == []
+
+
 @pytest.mark.provokes("input-outside")
 def test_a_file_from_outside_the_project_is_told_but_not_after_each_run(project, smt, codes, tmp_path):
     (tmp_path / "far.csv").write_text("1\n")
@@ -203,6 +230,20 @@ def test_a_file_beside_the_copied_parameters_is_told(project, smt, codes):
     said = smt("run", "-e", "python", "-m", "beside.py", "default.param", "tau_m=5.0")
     assert said.status == 0, said.err
     assert "file-in-run-folder" in codes()
+
+
+@pytest.mark.provokes("output-continued")
+def test_that_a_file_of_before_was_written_on_in_is_said(project, smt, codes):
+    (project / "log").write_text("before\n")
+    said = smt("run", "--", "sh", "-c", "echo 1 >> log; echo 2 >> new; echo 3 >> new")
+    assert codes() == ["output-continued"] and "Receipt" not in said.err
+    assert smt("view", "--receipt").out.count("log") and "new" not in smt("view", "--receipt").out.split("\n")[1]
+    for emptied in (
+        "echo 1 > log", "rm log; echo 1 >> log", "echo 1 > log; echo 2 >> log", "echo 1 >> log; echo 2 > log",
+        "echo 1 > l; echo 2 >> l; mv l log", "cat log; : >> log",
+    ):
+        smt("run", "--", "sh", "-c", emptied)
+        assert codes() == [], emptied
 
 
 @pytest.mark.provokes("output-unstable")

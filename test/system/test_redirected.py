@@ -20,7 +20,8 @@ def adding(project):
 
 
 def shell(line):
-    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=False)
+    # The last command of a line may get the streams of the shell itself, as if a script had been started with them.
+    done = subprocess.run(["/bin/sh", "-c", f"{line}\nexit $?"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -78,11 +79,13 @@ def test_a_file_that_holds_more_than_the_run_prints_is_no_output_of_it(adding, s
     assert keys(smt, "one", "output_data") == []
 
 
-def test_what_is_ignored_and_what_a_loop_prints_is_no_output(adding, smt):
+def test_what_is_ignored_and_what_a_loop_or_a_script_prints_is_no_output(adding, smt):
     smt("configure", "--ignore=*.log")
     shell(f"{SMT} run -l one -- python add.py < numbers.txt > Data/sum.log")
     shell(f"for each in two three; do {SMT} run -l $each -- python add.py < numbers.txt; done > Data/all")
-    assert [keys(smt, label, "output_data") for label in ("one", "two", "three")] == [[], [("all", "stdout")], []]
+    Path("job.sh").write_text(f"#!/bin/sh\n{SMT} run -l four -- python add.py < numbers.txt\necho the end\n")
+    shell("sh job.sh > Data/log 2> Data/errors")
+    assert [keys(smt, label, "output_data") for label in ("one", "two", "three", "four")] == [[]] * 4
 
 
 def test_what_repeat_says_into_a_file_is_no_result(adding, smt):

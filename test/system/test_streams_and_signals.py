@@ -746,3 +746,12 @@ def test_a_program_that_closes_its_streams_is_waited_for_idly(launch: list[str],
     session.read(b"last\r\n")
     Path("go").touch()
     assert session.process.wait(PATIENCE) == 2
+
+
+@pytest.mark.parametrize("given", [{}, {"LANG": "C"}, {"LC_CTYPE": "C.UTF-8"}], ids=repr)
+def test_the_program_gets_the_variables_for_its_language_that_we_got(given, project):
+    """Where there are none, Python sets one for itself."""
+    kept = {name: value for name, value in os.environ.items() if name[:3] not in ("LC_", "LAN")}
+    words = [sys.executable, str(Path(__file__).resolve().parents[2] / "bin" / "smt"), "run", "-q", "--", "env"]
+    said = subprocess.run(words, env={**kept, **given}, capture_output=True, check=True, timeout=60, text=True).stdout
+    assert dict(line.split("=", 1) for line in said.splitlines() if line[:3] in ("LC_", "LAN")) == given

@@ -70,3 +70,13 @@ def test_environments_are_known_by_what_is_in_them(tmp_path: Path) -> None:
         Program(3, 0, f"{tmp_path}/plain/bin/tool", ("tool",), 0.0),
     ]
     assert prefixes(programs) == [f"{tmp_path}/venv", f"{tmp_path}/conda"]
+
+
+def test_the_manager_of_environments_whose_shim_was_run_is_a_package_wherever_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "pyenv" / "shims").mkdir(parents=True)
+    programs = [
+        Program(1, None, "/usr/bin/bash", ("bash", f"{tmp_path}/pyenv/shims/python", "x.py"), 0.0),
+        Program(2, 0, "/usr/bin/bash", (f"{tmp_path}/pyenv/libexec/pyenv", "exec", "python"), 0.0),
+    ]
+    assert prefixes(programs) == [f"{tmp_path}/pyenv"]
+    assert classify(f"{tmp_path}/pyenv/version", ROOT, packages=prefixes(programs)) == "package"

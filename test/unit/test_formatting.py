@@ -699,3 +699,13 @@ def test_the_reference_names_each_format_and_mode() -> None:
     assert not [name for name in (*BACKENDS, *MODES, *rows.COLUMNS) if f"``{name}``" not in page]
     names = [name for name, _ in rows.long_rows(plain_record())]
     assert not [name for name in names if f"``{name}``" not in page]
+
+
+def test_the_size_of_files_is_told_as_far_as_it_is_known() -> None:
+    def told(*sizes: int | None) -> str:
+        keys = tuple(DataKey(f"in{place}", size=size) for place, size in enumerate(sizes))
+        record = Record(label="a", timestamp=BEGAN, input_data=keys)
+        return dict(rows.long_rows(record, brief=True))["Input_Data"]
+
+    assert (told(7), told(7, 3)) == ("1 file, 7 B", "2 files, 10 B")
+    assert (told(None), told(7, None)) == ("1 file", "2 files, at least 7 B")

@@ -217,6 +217,13 @@ def test_editable_installs_need_version_control():
     assert codes(dependencies=(in_checkout,), checkouts=(clean,)) == []
     assert codes(dependencies=(in_checkout,), checkouts=(replace(clean, version=None),)) == ["editable-install"]
     assert codes(dependencies=(replace(tools, path=PROJECT),)) == []
+    loose = Dependency("helper", "/home/ada/lib/helper.py", None, "python")
+    assert codes(dependencies=(loose,)) == ["editable-install"]
+    assert codes(dependencies=(replace(loose, version="1", source="helper.py"),)) == ["editable-install"]
+    assert codes(dependencies=(replace(loose, version="1", source="metadata"),)) == []
+    assert codes(dependencies=(replace(loose, version="1", source="modules of the cluster"),)) == []
+    assert codes(dependencies=(replace(loose, checkout="/home/ada/lib"),)) == ["version-unknown"]
+    assert codes(dependencies=(replace(loose, path="/usr/share/tool/helper.py"),)) == ["version-unknown"]
 
 
 @pytest.mark.provokes("dependency-changed")

@@ -58,7 +58,7 @@ def behind_stdout() -> str | None:
         is_own = (
             stat.S_ISREG(facts.st_mode) and not facts.st_size and not os.lseek(1, 0, os.SEEK_CUR)
             and not fcntl.fcntl(1, fcntl.F_GETFL) & os.O_APPEND and os.path.samestat(facts, os.stat(path))
-            and not os.path.samestat(facts, os.stat(f"/proc/{os.getppid()}/fd/1"))
+            and not _is_of(os.getppid(), facts)
         )
         if is_own:
             with suppress(OSError):  # it may be closed
@@ -66,6 +66,23 @@ def behind_stdout() -> str | None:
     except OSError:
         return None
     return path if is_own else None
+
+
+def _is_of(process: int, facts: os.stat_result) -> bool:
+    """Tell whether the file is standard output of *process* for longer than it takes to start us.
+
+    Some shells (dash) redirect their own output for each command, and put what it was aside meanwhile: from 10 on, and
+    closed for the command.
+    """
+    if not os.path.samestat(facts, os.stat(f"/proc/{process}/fd/1")):
+        return False
+    for name in os.listdir(f"/proc/{process}/fdinfo"):
+        if int(name) >= 10:
+            with open(f"/proc/{process}/fdinfo/{name}", encoding="ascii") as file:
+                flags = next((int(line.split()[1], 8) for line in file if line.startswith("flags:")), 0)
+            if flags & os.O_CLOEXEC and flags & os.O_ACCMODE != os.O_RDONLY:
+                return False
+    return True
 
 
 def with_stdout_file(

@@ -54,7 +54,7 @@
 #define PATIENCE 3 /* seconds that one call may take before the second one steps in */
 #define ROUND 1000 /* calls between two looks whether anybody still wants to know */
 
-#define WORKERS 2 /* threads that answer; the second one does where processes call side by side */
+#define WORKERS 2 /* threads that answer where processes call side by side */
 #define WINDOW 64 /* calls after which it is decided whether they do */
 #define SIDE_BY_SIDE 4 /* so many more, on average of late, come back after calls of others than come for the first time */
 #define RECENT 8
@@ -123,11 +123,11 @@ static void wake_here(int here)
 
 static void *work(void *place);
 
-/* Start another thread that answers, if there is one more and can be. */
-static void add_worker(void)
+/* Start the threads that answer from now on: to begin with, they would cost more than a short program does. */
+static void start_workers(void)
 {
     pthread_t thread;
-    if (workers < WORKERS && !pthread_create(&thread, NULL, work, (void *)(intptr_t)(1 + workers)))
+    while (workers < WORKERS && !pthread_create(&thread, NULL, work, (void *)(intptr_t)(1 + workers)))
         workers++;
 }
 
@@ -147,8 +147,8 @@ static void serve_call(int place)
     }
     int side_by_side = are_side_by_side(called.pid);
     wake_here(!side_by_side);
-    if (side_by_side && workers)
-        add_worker();
+    if (side_by_side && !workers)
+        start_workers();
     shared->beat++;
     pthread_mutex_unlock(&looking);
     answer(called.id);
@@ -162,18 +162,12 @@ static void *work(void *place)
     return NULL;
 }
 
-/* Do the work until the run or the one that stands by has ended.
- *
- * A thread waits for calls in the kernel, at one call less for each than asking before whether there is one.
- */
+/* Do the work until the run or the one that stands by has ended. */
 static enum ending observe(int other)
 {
-    pthread_mutex_lock(&looking);
-    if (!workers)
-        add_worker();
-    struct pollfd ready[] = {{listening, workers ? 0 : POLLIN, 0}, {other, POLLIN, 0}};
-    pthread_mutex_unlock(&looking);
+    struct pollfd ready[] = {{listening, POLLIN, 0}, {other, POLLIN, 0}};
     for (;;) {
+        ready[0].events = workers ? 0 : POLLIN;
         if (poll(ready, 2, -1) < 0) /* a negative `other` is passed over */
             continue;
         if (ready[1].revents)

@@ -9,9 +9,9 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sumatra.errors import VersionControlError
 from sumatra.versioncontrol._subversion_text import Apart
@@ -32,15 +32,21 @@ _COLUMNS = (
     "NULLIF(CAST(properties AS BLOB), x'2829'), translated_size, last_mod_time"
 )
 _ALL = f"{_COLUMNS}, changed_revision, changed_date, changed_author, file_external FROM NODES WHERE wc_id = 1"
-#: Nearly all are files without properties, of which little has to be known: each column costs time.
+#: Nearly all are files without properties, at the revision of the top folder and where it says that they are.
 _PLAIN = (
     "op_depth = 0 AND presence = 'normal' AND kind = 'file' AND (properties IS NULL OR properties = x'2829') AND "
-    "file_external IS NULL"
+    "file_external IS NULL AND revision IS :revision AND repos_id IS :repository AND "
+    "repos_path IS :above || local_relpath"
 )
-_UNTOLD = (None, None, None, None)
+#: Of these, little has to be known.  All comes in one text, with what no name has in it between: each row, and each
+#: column, would cost time and Python's lock.
 _BRIEF = (
-    "SELECT local_relpath, revision, repos_id, repos_path, translated_size, last_mod_time FROM NODES "  # noqa: S608
-    f"WHERE wc_id = 1 AND {_PLAIN}"
+    "SELECT CAST(group_concat(local_relpath || '//' || COALESCE(translated_size, '') || '//' || "  # noqa: S608
+    f"COALESCE(last_mod_time, ''), '//') AS BLOB) FROM NODES WHERE wc_id = 1 AND {_PLAIN}"
+)
+_TOP = (
+    "SELECT revision, repos_id AS repository, CASE repos_path WHEN '' THEN '' ELSE repos_path || '/' END AS above "
+    "FROM NODES WHERE wc_id = 1 AND local_relpath = '' AND op_depth = 0"
 )
 
 
@@ -106,7 +112,13 @@ class Notes(NamedTuple):
         base, top = self.base, self.top
         last: str | None = None
         prefix, repository, expected = "", top.repository, top.revision
-        for path, _, presence, _, revision, where, place, *_ in base.values():
+        start, usual = f"{top.place}/" if top.place else "", (top.revision, top.repository)
+        unusual = [
+            node for node in base.values() if node[4:6] != usual or node[6] != start + node[0]
+        ]  # and the top itself
+        # What is as the top folder says is as its own folder says, unless that isn't as the top one says.
+        nodes = base.values() if any(node.kind == "dir" and node.path for node in unusual) else unusual
+        for path, _, presence, _, revision, where, place, *_ in nodes:
             if not path or revision is None or presence in ("excluded", "server-excluded"):
                 continue
             folder, _, name = path.rpartition("/")
@@ -153,15 +165,13 @@ def read(root: str, *, whole: bool = True) -> Notes:
     Where not *whole*, digests, and who changed a file last and when, are left out for most files.
     """
     with _opened(root) as database:
-        make = Node._make
-        base = {} if whole else {
-            path: make((path, 0, "normal", "file", revision, where, place, None, None, size, at, *_UNTOLD))
-            for path, revision, where, place, size, at in database.execute(_BRIEF)
-        }
+        top_row = database.execute(_TOP).fetchone() or (None, None, None)
+        usual = dict(zip(("revision", "repository", "above"), top_row, strict=True))
+        base = {} if whole else _plain_files(database, usual)
         above: dict[str, Node] = {}
         rest = "" if whole else f" AND NOT ({_PLAIN})"
-        for row in database.execute(f"{_ALL}{rest} ORDER BY op_depth"):
-            (above if row[1] else base)[row[0]] = make(row)
+        for row in database.execute(f"{_ALL}{rest} ORDER BY op_depth", usual):
+            (above if row[1] else base)[row[0]] = Node._make(row)
         top = base.get("")
         if top is None or top.revision is None:
             raise VersionControlError(f"the .svn of {printable(root)} has nothing about its top folder", "svn cleanup")
@@ -185,6 +195,24 @@ def read(root: str, *, whole: bool = True) -> Notes:
         )
     _check_names(notes, root)
     return notes
+
+
+def _plain_files(database: sqlite3.Connection, usual: Mapping[str, Any]) -> dict[str, Node]:
+    """Return what is noted of files that are as nearly all are: at the *usual* revision and place."""
+    found: bytes = database.execute(_BRIEF, usual).fetchone()[0] or b""
+    fields = found.decode().split("//") if found.isascii() else [on_disk(field) for field in found.split(b"//")]
+    if not found:
+        return {}
+    revision, repository, above = usual["revision"], usual["repository"], usual["above"]
+    new = tuple.__new__
+    return {
+        path: new(Node, (
+            path, 0, "normal", "file", revision, repository, above + path, None, None,
+            int(size) if size else None, int(time) if time else None, None, None, None, None,
+        ))
+        # This is an error if a name had that in it.
+        for path, size, time in zip(fields[0::3], fields[1::3], fields[2::3], strict=True)
+    }
 
 
 @contextmanager

@@ -65,10 +65,7 @@ class _Look:
         self._usual: _Patterns | None = None
         self._modes = self._has_modes()
         #: files that were checked out or will be committed
-        self._files = {
-            path: node for path, node in notes.base.items()
-            if node.kind != "dir" and (node.presence == "normal" or node.is_there)
-        }
+        self._files = {path: node for path, node in notes.base.items() if node.is_there and node.kind != "dir"}
         self._folders = {path for path, node in notes.base.items() if node.kind == "dir"}
         for path, node in notes.above.items():
             if node.kind == "dir":
